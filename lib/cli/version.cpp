@@ -1,0 +1,26 @@
+// --version. What was found when this was built comes from CMake (lib/rooms.cmake).   SPDX-License-Identifier: Apache-2.0
+#include "core/version.h"
+
+#include "cli/help.h"
+#include "cli/module.h"
+#include "io/h5.h"
+
+namespace plumb::cli {
+
+std::string version_text(const ToolInfo& info) { return info.name + " (plumb) " + kVersion; }
+
+io::Json version_json(const ToolInfo& info) {
+  io::Json json{{"tool", info.name}, {"version", kVersion}, {"format", "plumb/" + std::to_string(kFormatVersion)}};
+#ifdef PLUMB_GIT_COMMIT
+  if (*PLUMB_GIT_COMMIT) json["git"] = PLUMB_GIT_COMMIT;
+#endif
+  json["compiler"] = __VERSION__;
+  json["hdf5"] = io::h5_library_version();
+#ifdef PLUMB_TORCH_VERSION
+  if (*PLUMB_TORCH_VERSION) json["libtorch"] = PLUMB_TORCH_VERSION;
+#endif
+  if (const std::string path = module_path(info.name); !path.empty()) json["module"] = path;
+  return json;
+}
+
+}  // namespace plumb::cli

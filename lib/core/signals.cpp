@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/signals.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+
+namespace plumb {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+std::atomic<int> g_requests{0};
+Clock::time_point g_deadline = Clock::time_point::max();
+
+extern "C" void on_stop_signal(int number) {
+  if (g_requests.fetch_add(1) > 0) {
+    signal(number, SIG_DFL);
+    raise(number);
+  }
+}
+
+}  // namespace
+
+void install_stop_handlers() {
+  struct sigaction action{};
+  action.sa_handler = on_stop_signal;
+  action.sa_flags = SA_RESTART;  // file I/O goes on; loops look at stop_requested()
+  for (int number : {SIGTERM, SIGINT, SIGUSR1}) sigaction(number, &action, nullptr);
+}
+
+bool stop_requested() { return g_requests.load() > 0 || Clock::now() >= g_deadline; }
+
+void set_time_limit(double seconds) {
+  g_deadline = seconds > 0 ? Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))
+                           : Clock::time_point::max();
+}
+
+void reset_stop_request() {
+  g_requests = 0;
+  g_deadline = Clock::time_point::max();
+}
+
+}  // namespace plumb

@@ -1,0 +1,18 @@
+// SIGTERM, SIGINT and SIGUSR1 ask for an orderly stop; the second one ends the process at once.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace plumb {
+
+/// Installs the handlers. A tool that can checkpoint calls this; others keep the default actions.
+void install_stop_handlers();
+
+/// True once a stop was asked for, or the time limit of set_time_limit has passed.
+bool stop_requested();
+
+/// Asks for a stop `seconds` from now; 0 = none.
+void set_time_limit(double seconds);
+
+/// For tests: forgets an earlier request.
+void reset_stop_request();
+
+}  // namespace plumb

@@ -1,0 +1,49 @@
+// Reverse-time samplers.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "diffusion/schedule.h"
+#include "nn/denoiser.h"
+
+namespace plumb::diffusion {
+
+/// Names and summaries are in samplers.def; each sampler is one file.
+struct SamplerOptions {
+  std::string name = "ddim";        ///< ddpm, ddim, dpm-solver++
+  int64_t num_inference_steps = 50;
+  double eta = 1.0;                 ///< ddim only
+};
+
+/// One chain's arithmetic. Stateless between chains; multistep samplers keep history from step 0 on.
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+  virtual const std::vector<int64_t>& timesteps() const = 0;   // from noise to data
+  /// x_{i+1} from x_i; noise [like x_t] is standard normal, ignored by steps that need none (needs_noise(i) false).
+  virtual Tensor step(size_t i, const Tensor& x_t, const Tensor& model_output, const Tensor& noise) = 0;
+  virtual bool needs_noise(size_t i) const = 0;
+};
+std::unique_ptr<Sampler> make_sampler(const SamplerOptions& options, const NoiseSchedule& schedule);
+
+/// Classifier-free guidance: u + w (c - u), both branches in one doubled batch, null class first.
+/// w = 1, or a condition without label: one plain call. Source: Ho & Salimans 2022; the combination is in model_output space.
+struct GuidedDenoiser {
+  nn::Denoiser& denoiser;
+  double guidance_scale = 1.0;
+  Tensor operator()(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) const;
+};
+
+/// What produces model_output for a chain: a guided denoiser now; AIG, reward guidance and mixtures of models later.
+using ModelFunction = std::function<Tensor(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition)>;
+
+/// Runs one batch of chains from noise keyed by (seed, global item index, step). on_step, when given, sees
+/// (i, t, x_t, model_output, x_next) of each step: rollouts record it.
+using StepObserver = std::function<void(size_t i, int64_t t, const Tensor& x_t, const Tensor& model_output, const Tensor& x_next)>;
+Tensor run_chain(Sampler& sampler, const ModelFunction& model, const std::vector<int64_t>& items, uint64_t seed,
+                 const std::vector<int64_t>& item_shape, const nn::Condition& condition, at::Device device,
+                 const StepObserver& on_step = nullptr);
+
+}  // namespace plumb::diffusion

@@ -1,0 +1,34 @@
+// One reverse step as a Gaussian: mean, sigma, log-density, KL. Used by sampling and by policy gradients alike, so that both
+// give the same numbers.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <string>
+
+#include "diffusion/schedule.h"
+
+namespace plumb::diffusion {
+
+/// p(x_prev | x_t) = N(mean, sigma^2 I).
+struct Transition {
+  Tensor mean;   // [B,*]
+  Tensor sigma;  // [B]
+  Tensor x0;     // [B,*] predicted clean sample
+};
+
+/// DDIM(eta) transition from alpha-bar a to b (both [B] float64 or float32, per sample):
+///   sigma^2 = eta^2 (1-b)/(1-a) (1-a/b), mean = sqrt(b) x0 + sqrt(1-b-sigma^2) eps.
+/// Source: Song et al. 2021 (DDIM), eq. 12 and 16. eta = 1 has DDPM's variance.
+Transition ddim_transition(PredictionType type, const Tensor& model_output, const Tensor& x_t, const Tensor& a,
+                           const Tensor& b, double eta, bool clip_sample = false);
+
+enum class Reduce { kMean, kSum };
+Reduce parse_reduce(const std::string& text);  // "mean" | "sum"
+
+/// log N(x_prev; mean, sigma^2 I), [B], averaged (kMean) or summed over all elements of an item. x_prev is held constant.
+/// Source: Black et al. 2024 (DDPO), sec. 4.3; the mean form is the true log-density divided by D.
+/// Throws Error(kUsage) if any sigma is 0 (eta = 0 has no density).
+Tensor log_prob(const Tensor& x_prev, const Transition& transition, Reduce reduce);
+
+/// KL( N(mean, s^2) || N(mean_ref, s^2) ) = |mean - mean_ref|^2 / (2 s^2), [B], averaged or summed over elements.
+Tensor gaussian_kl(const Tensor& mean, const Tensor& mean_ref, const Tensor& sigma, Reduce reduce);
+
+}  // namespace plumb::diffusion

@@ -1,0 +1,52 @@
+// The network of a diffusion model, whatever its architecture.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <string>
+
+#include "io/artefact.h"
+#include "io/space.h"
+#include "nn/module.h"
+
+namespace plumb::nn {
+
+/// What a sample is conditioned on. Undefined tensors = no condition of that sort. Later spaces add members.
+struct Condition {
+  Tensor label;  // [B] int64, class index; the null class (for guidance) is num_classes
+  Condition slice(int64_t begin, int64_t end) const;
+  Condition index(const Tensor& order) const;   // rows by an int64 index tensor
+};
+
+/// model_output = denoiser(x_t, t, condition). What it predicts (epsilon, v, sample) is the schedule's business.
+/// A conditional denoiser knows num_classes() classes and the null class of index num_classes().
+class Denoiser : public Module {
+ public:
+  /// x_t [B, *model shape] float32; timestep [B] int64 or float32; returns the shape of x_t.
+  virtual Tensor forward(const Tensor& x_t, const Tensor& timestep, const Condition& condition) = 0;
+  virtual int64_t num_classes() const { return 0; }     ///< 0: unconditional
+  virtual io::Json config() const = 0;                  ///< the manifest's model.denoiser: {"type", "config", ...}
+};
+
+/// Builds an untrained denoiser from its manifest form. Weights are drawn by initialise().
+/// types: "unet2d" (optionally behind a pixel fold, "patch"), "torchscript".
+std::unique_ptr<Denoiser> make_denoiser(const io::Json& config, const std::string& where);
+
+/// Draws the weights as PyTorch's layers do (Kaiming-uniform, zeros for biases where torch has them) from (seed, kInit,
+/// parameter index); so the result does not depend on the order or device of creation.
+void initialise(Module& module, uint64_t seed);
+
+/// A loaded model: denoiser + what the diffusion room needs to know.
+struct Model {
+  std::unique_ptr<Denoiser> denoiser;
+  io::Json schedule;       // manifest's model.schedule (diffusion::NoiseSchedule::from_json reads it)
+  io::Space space;
+  io::Manifest manifest;
+};
+
+/// Loads a model artefact; for a LoRA adapter, its base first (checked by digest), then the adapter attached with `lora_scale`.
+/// Throws Error(kBadInput) when shapes or names do not fit.
+Model load_model(const io::Manifest& manifest, at::Device device, double lora_scale = 1.0);
+
+/// Adds /denoiser/* of a model to a file; `values` (EMA weights), when given, instead of the network's own.
+void write_denoiser(io::H5Writer& writer, Denoiser& denoiser, const NamedTensors* values = nullptr);
+
+}  // namespace plumb::nn

@@ -1,0 +1,87 @@
+# The rooms of lib/, in dependency order. Each is one shared library, plumb_<room>; a room may include headers of the
+# rooms it links and of no other (tests/lint/includes.py holds that).
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(JPEG REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Threads REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(CLI11 2.1 REQUIRED)
+find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb REQUIRED)
+
+# Thin headers that nearly every file includes, parsed once. A target with the same flags reuses it.
+file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "")
+add_library(pch_plain OBJECT ${CMAKE_BINARY_DIR}/pch.cpp)
+target_link_libraries(pch_plain PRIVATE nlohmann_json::nlohmann_json)
+target_precompile_headers(pch_plain PRIVATE <cstdint> <functional> <map> <memory> <optional> <string> <vector>
+  <nlohmann/json.hpp>)
+
+if(PLUMB_TORCH)
+  # LibTorch by include and library folders, not by its CMake package: the package of a CUDA LibTorch asks for the CUDA
+  # toolkit, which nothing here needs. The user's own (Torch_DIR, CMAKE_PREFIX_PATH) comes before .deps/.
+  set(torch_hints)
+  if(Torch_DIR)
+    list(APPEND torch_hints ${Torch_DIR}/../../..)
+  endif()
+  find_path(TORCH_INCLUDE_DIR ATen/ATen.h HINTS ${torch_hints} PATH_SUFFIXES include)
+  if(NOT TORCH_INCLUDE_DIR)
+    find_path(TORCH_INCLUDE_DIR ATen/ATen.h PATHS ${CMAKE_SOURCE_DIR}/.deps/torch PATH_SUFFIXES include NO_DEFAULT_PATH)
+  endif()
+  if(NOT TORCH_INCLUDE_DIR)
+    message(FATAL_ERROR "LibTorch not found: run share/setup, or pass -DCMAKE_PREFIX_PATH=/path/to/libtorch")
+  endif()
+  get_filename_component(TORCH_ROOT ${TORCH_INCLUDE_DIR}/.. ABSOLUTE)
+  set(TORCH_LIBRARY_DIR ${TORCH_ROOT}/lib)
+  message(STATUS "LibTorch: ${TORCH_ROOT}")
+  add_library(torch_headers INTERFACE)
+  target_include_directories(torch_headers SYSTEM INTERFACE ${TORCH_INCLUDE_DIR}
+    ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
+  target_link_directories(torch_headers INTERFACE ${TORCH_LIBRARY_DIR})
+  set(torch_libs torch torch_cpu c10)
+  if(EXISTS ${TORCH_LIBRARY_DIR}/libtorch_cuda.so)
+    list(APPEND torch_libs torch_cuda c10_cuda)
+  endif()
+  # no-as-needed: torch_cuda registers its kernels when loaded, nothing refers to it by symbol.
+  target_link_libraries(torch_headers INTERFACE -Wl,--push-state,--no-as-needed ${torch_libs} -Wl,--pop-state)
+  target_link_options(torch_headers INTERFACE -Wl,-rpath,${TORCH_LIBRARY_DIR} -Wl,-rpath-link,${TORCH_LIBRARY_DIR})
+
+  # torch/torch.h costs 16 s a file even precompiled (PCH of 750 MB); ATen and autograd cost 6 s. We use only these.
+  file(WRITE ${CMAKE_BINARY_DIR}/pch_torch.cpp "")
+  add_library(pch_torch OBJECT ${CMAKE_BINARY_DIR}/pch_torch.cpp)
+  target_link_libraries(pch_torch PRIVATE torch_headers nlohmann_json::nlohmann_json)
+  target_precompile_headers(pch_torch PRIVATE <ATen/ATen.h> <ATen/Parallel.h> <torch/csrc/autograd/autograd.h>
+    <nlohmann/json.hpp>)
+endif()
+
+# plumb_room(NAME [TORCH] [LINK room-or-library...]): lib/NAME/**.cpp -> plumb_NAME
+function(plumb_room name)
+  cmake_parse_arguments(ROOM "TORCH" "" "LINK" ${ARGN})
+  if(ROOM_TORCH AND NOT PLUMB_TORCH)
+    return()
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/lib/${name}/*.cpp)
+  add_library(plumb_${name} SHARED ${sources})
+  # DEFINE_SYMBOL off: a per-target macro would make the precompiled header unusable.
+  set_target_properties(plumb_${name} PROPERTIES DEFINE_SYMBOL "" POSITION_INDEPENDENT_CODE OFF
+    INSTALL_RPATH "$ORIGIN;${TORCH_LIBRARY_DIR}")
+  target_include_directories(plumb_${name} PUBLIC ${CMAKE_SOURCE_DIR}/lib)
+  target_link_libraries(plumb_${name} PUBLIC ${ROOM_LINK} nlohmann_json::nlohmann_json)
+  if(ROOM_TORCH)
+    target_link_libraries(plumb_${name} PUBLIC torch_headers)
+    target_precompile_headers(plumb_${name} REUSE_FROM pch_torch)
+  else()
+    target_precompile_headers(plumb_${name} REUSE_FROM pch_plain)
+  endif()
+endfunction()
+
+plumb_room(core LINK OpenSSL::Crypto Threads::Threads)
+plumb_room(io LINK plumb_core)
+plumb_room(cli LINK plumb_io)
+plumb_room(nn TORCH LINK plumb_io)
+plumb_room(diffusion TORCH LINK plumb_nn)
+plumb_room(rewards TORCH LINK plumb_diffusion)
+plumb_room(metrics TORCH LINK plumb_rewards)
+plumb_room(align TORCH LINK plumb_metrics)
+target_include_directories(plumb_io SYSTEM PUBLIC ${HDF5_INCLUDE_DIRS} PRIVATE ${STB_INCLUDE_DIR})
+target_link_libraries(plumb_io PUBLIC ${HDF5_C_LIBRARIES} PRIVATE JPEG::JPEG ZLIB::ZLIB)
+target_link_libraries(plumb_cli PRIVATE CLI11::CLI11 ${CMAKE_DL_LIBS})
