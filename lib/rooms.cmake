@@ -1,6 +1,8 @@
 # The rooms of lib/, in dependency order. Each is one shared library, plumb_<room>; a room may include headers of the
 # rooms it links and of no other (tests/lint/includes.py holds that).
-find_package(HDF5 REQUIRED COMPONENTS C)
+# By header and library, not by FindHDF5, which needs a C compiler and runs h5cc.
+find_path(HDF5_INCLUDE_DIR hdf5.h PATH_SUFFIXES hdf5/serial REQUIRED)
+find_library(HDF5_LIBRARY NAMES hdf5 hdf5_serial PATH_SUFFIXES hdf5/serial REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(JPEG REQUIRED)
 find_package(ZLIB REQUIRED)
@@ -60,6 +62,9 @@ function(plumb_room name)
     return()
   endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/lib/${name}/*.cpp)
+  if(NOT sources)  # room still being written
+    set(sources ${CMAKE_BINARY_DIR}/pch.cpp)
+  endif()
   add_library(plumb_${name} SHARED ${sources})
   # DEFINE_SYMBOL off: a per-target macro would make the precompiled header unusable.
   set_target_properties(plumb_${name} PROPERTIES DEFINE_SYMBOL "" POSITION_INDEPENDENT_CODE OFF
@@ -82,6 +87,6 @@ plumb_room(diffusion TORCH LINK plumb_nn)
 plumb_room(rewards TORCH LINK plumb_diffusion)
 plumb_room(metrics TORCH LINK plumb_rewards)
 plumb_room(align TORCH LINK plumb_metrics)
-target_include_directories(plumb_io SYSTEM PUBLIC ${HDF5_INCLUDE_DIRS} PRIVATE ${STB_INCLUDE_DIR})
-target_link_libraries(plumb_io PUBLIC ${HDF5_C_LIBRARIES} PRIVATE JPEG::JPEG ZLIB::ZLIB)
+target_include_directories(plumb_io SYSTEM PUBLIC ${HDF5_INCLUDE_DIR} PRIVATE ${STB_INCLUDE_DIR})
+target_link_libraries(plumb_io PUBLIC ${HDF5_LIBRARY} PRIVATE JPEG::JPEG ZLIB::ZLIB)
 target_link_libraries(plumb_cli PRIVATE CLI11::CLI11 ${CMAKE_DL_LIBS})
