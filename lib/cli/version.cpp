@@ -1,9 +1,11 @@
 // --version. What was found when this was built comes from CMake (lib/rooms.cmake).   SPDX-License-Identifier: Apache-2.0
 #include "core/version.h"
 
+#include <hdf5.h>
+
 #include "cli/help.h"
 #include "cli/module.h"
-#include "io/h5.h"
+#include "core/text.h"
 
 namespace plumb::cli {
 
@@ -15,7 +17,8 @@ io::Json version_json(const ToolInfo& info) {
   if (*PLUMB_GIT_COMMIT) json["git"] = PLUMB_GIT_COMMIT;
 #endif
   json["compiler"] = __VERSION__;
-  json["hdf5"] = io::h5_library_version();
+  unsigned major = 0, minor = 0, release = 0;
+  if (H5get_libversion(&major, &minor, &release) >= 0) json["hdf5"] = cat(major, ".", minor, ".", release);
 #ifdef PLUMB_TORCH_VERSION
   if (*PLUMB_TORCH_VERSION) json["libtorch"] = PLUMB_TORCH_VERSION;
 #endif

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "cli/tool.h"
+#include "core/threads.h"
+#include "core/version.h"
+#include "io/atomic_file.h"
+
+namespace plumb::cli {
+namespace {
+
+/// One line on standard output. Whether it arrived is checked once, by tool_main's last flush.
+void print_line(const io::Json& json) {
+  const std::string line = json.dump(-1, ' ', false, io::Json::error_handler_t::replace) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stdout);
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  struct stat first {}, second {};
+  return stat(a.c_str(), &first) == 0 && stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+/// The kind of the artefact at path; "" if it is something else.
+std::string kind_of_file(const std::string& path) {
+  try {
+    return io::Manifest::read(path).kind();
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+}  // namespace
+
+Context::Context(ToolInfo info, std::vector<std::string> argv, OptionTable& table, CommonOptions& common)
+    : info_(std::move(info)), argv_(std::move(argv)), table_(table), common_(common) {}
+
+const io::Manifest& Context::standard_input() {
+  if (!stdin_) {
+    if (isatty(STDIN_FILENO)) {
+      throw Error(Exit::kUsage, "", "no input: standard input is a terminal",
+                  "name a file, or pipe from the command before; try '" + info_.name + " --help'");
+    }
+    stdin_ = io::Manifest::read("-");
+    if (!stdin_->path().empty()) read_paths_.push_back(stdin_->path());
+  }
+  return *stdin_;
+}
+
+const io::Manifest& Context::input() {
+  if (input_) return *input_;
+  if (common_.input.size() > 1) throw Error(Exit::kUsage, common_.input[1], "unexpected argument", "one input is read");
+  input_ = read(common_.input.empty() ? "-" : common_.input.front(), "");
+  return *input_;
+}
+
+bool Context::has_input() {
+  if (input_ || stdin_ || !common_.input.empty()) return true;
+  if (isatty(STDIN_FILENO)) return false;
+  std::cin >> std::ws;
+  return std::cin.peek() != std::char_traits<char>::eof();
+}
+
+io::Manifest Context::read(const std::string& source, const std::string& kind) {
+  io::Manifest manifest;
+  if (source == "-") {
+    manifest = standard_input();
+  } else {
+    manifest = io::Manifest::read(source);
+    read_paths_.push_back(source);
+  }
+  if (kind.empty() || manifest.kind() == kind) return manifest;
+  manifest = manifest.need(kind);
+  if (!manifest.path().empty()) read_paths_.push_back(manifest.path());
+  return manifest;
+}
+
+void Context::refuse_input_as_output(const std::string& path) const {
+  for (const std::string& input : read_paths_) {
+    if (same_file(path, input)) {
+      throw Error(Exit::kUsage, path, "is an input of this command and would be replaced by its output", "name another with -o");
+    }
+  }
+}
+
+std::string Context::output_path(const std::string& kind) {
+  const bool json = kind == "metrics";
+  const std::string path = !common_.output.empty() ? common_.output : kind + (json ? ".json" : ".h5");
+  if (path == "-") {
+    throw Error(Exit::kUsage, "--output", "'-' is standard output, which carries the manifest", "name a file");
+  }
+  refuse_input_as_output(path);
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return path;
+  if (S_ISDIR(status.st_mode)) throw Error(Exit::kUsage, path, "is a folder", "name a file with -o");
+  if (!S_ISREG(status.st_mode)) throw Error(Exit::kUsage, path, "is not a regular file", "name a file with -o");
+  if (common_.force || status.st_size == 0) return path;
+  const std::string there = kind_of_file(path);
+  if (there != kind) {
+    throw Error(Exit::kUsage, path, there.empty() ? "is there and no artefact of plumb's" : "is there and holds " + there + ", not " + kind,
+                "name another with -o, or replace it with --force");
+  }
+  return path;
+}
+
+io::H5Writer Context::create(const std::string& kind) { return io::H5Writer(output_path(kind), common_.compress); }
+
+io::Manifest Context::manifest(const std::string& kind) {
+  io::Json json{{"format", "plumb/" + std::to_string(kFormatVersion)}, {"kind", kind}, {"tool", info_.name},
+                {"version", kVersion}, {"argv", argv_}, {"config", table_.to_json(false)}};
+  return io::Manifest(std::move(json));
+}
+
+io::Manifest Context::manifest(const std::string& kind, const std::vector<std::pair<std::string, io::Manifest>>& inputs) {
+  io::Manifest result = manifest(kind);
+  io::Json& all = result.json()["inputs"] = io::Json::object();
+  for (const auto& [name, input] : inputs) {
+    if (!all.contains(name)) {
+      all[name] = input.json();
+      continue;
+    }
+    if (!all[name].is_array()) all[name] = io::Json::array({all[name]});  // a name that repeats: a list
+    all[name].push_back(input.json());
+  }
+  return result;
+}
+
+int Context::finish(io::H5Writer& writer, const io::Manifest& manifest) {
+  refuse_input_as_output(writer.path());
+  print_line(io::commit_artefact(writer, manifest).json());
+  return 0;
+}
+
+int Context::finish(const io::Manifest& manifest) {
+  if (common_.output.empty() || common_.output == "-") {
+    print_line(manifest.json());
+    return 0;
+  }
+  const std::string path = output_path(manifest.kind());
+  io::write_file(path, manifest.stored(io::folder_of(io::absolute_path(path))).dump(2) + "\n");
+  io::Manifest written = io::Manifest::read(path);
+  io::Json json = manifest.json();
+  json["path"] = written.path();
+  json["sha256"] = written.sha256();
+  print_line(json);
+  return 0;
+}
+
+int Context::threads() const { return common_.threads > 0 ? static_cast<int>(common_.threads) : default_threads(); }
+
+bool Context::was_set(const std::string& option) const {
+  const Option* row = table_.find(option);
+  return row && row->was_set();
+}
+
+int Context::finish_dry_run(const io::Json& plan) {
+  print_line(io::Json{{"tool", info_.name}, {"config", table_.to_json(true)}, {"plan", plan}});
+  return 0;
+}
+
+void stop_after_checkpoint(const std::string& checkpoint) {
+  throw Error(Exit::kTryAgain, checkpoint, "stopped after this checkpoint", "run the same command again to go on");
+}
+
+}  // namespace plumb::cli
