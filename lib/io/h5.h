@@ -72,6 +72,10 @@ class H5Writer {
   std::unique_ptr<State> state_;
 };
 
+/// Whether HDF5 locks the files it opens from now on (default: yes, where the file system can). Off for file systems such as
+/// some NFS and Lustre mounts whose locks hang or fail. The environment variable HDF5_USE_FILE_LOCKING, if set, wins.
+void set_file_locking(bool on);
+
 /// Checks the HDF5 signature and superblock end-of-file address, so that a truncated file is named as such.
 void check_h5_file(const std::string& path);
 

@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <cstdio>
 #include <deque>
 #include <filesystem>
 #include <iostream>
@@ -220,7 +222,7 @@ int64_t Manifest::count() const {
 uint64_t Manifest::seed() const {
   const auto found = json_.find("seed");
   if (found == json_.end()) return 0;
-  if (!found->is_number_unsigned()) throw Error(Exit::kBadInput, label(), "seed is not a whole number from 0");
+  if (!found->is_number_integer() || (!found->is_number_unsigned() && found->get<int64_t>() < 0)) throw Error(Exit::kBadInput, label(), "seed is not a whole number from 0");
   return found->get<uint64_t>();
 }
 

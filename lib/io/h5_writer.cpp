@@ -1,0 +1,181 @@
+// The write side of h5.h.   SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <map>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "io/h5_handle.h"
+
+namespace plumb::io {
+using h5::Guard;
+using h5::Handle;
+
+namespace {
+
+constexpr int64_t kChunkBytes = 1 << 20;
+constexpr size_t kAttributeBytes = 60000;  // the format's limit for a value kept in the object header is 65535 in all
+
+struct Growing {
+  Handle id;
+  std::vector<hsize_t> shape;
+};
+
+Handle text_type(size_t size) {
+  Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type, size);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  H5Tset_strpad(type, H5T_STR_NULLPAD);
+  return type;
+}
+
+}  // namespace
+
+struct H5Writer::State {
+  explicit State(const std::string& path) : target(path) {}
+  AtomicFile target;  // declared first: the temporary file is removed after HDF5 has closed it
+  Handle file;
+  std::map<std::string, Growing> growing;
+  bool compress = false;
+
+  [[noreturn]] void fail(const std::string& object) const {
+    const std::string why = h5::reason("HDF5 could not write");
+    throw Error(Exit::kFailed, target.path(), (object.empty() ? "" : "'" + object + "': ") + why);
+  }
+  void require(bool good, const std::string& object) const {
+    if (!good) fail(object);
+  }
+
+  /// Makes the groups on the way to `name`, without times.
+  void make_parents(const std::string& name) const {
+    for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+      const std::string group = name.substr(0, slash);
+      if (H5Lexists(file, group.c_str(), H5P_DEFAULT) > 0) continue;
+      const Handle properties(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
+      H5Pset_obj_track_times(properties, false);
+      const Handle made(H5Gcreate2(file, group.c_str(), H5P_DEFAULT, properties, H5P_DEFAULT), H5Gclose);
+      require(made.ok(), group);
+    }
+  }
+
+  Handle create_dataset(const std::string& name, hid_t type, hid_t space, hid_t properties, hid_t access) const {
+    require(file.ok(), name);
+    make_parents(name);
+    H5Pset_obj_track_times(properties, false);
+    // No byte of the file is left to chance: a chunk's tail is zero; a contiguous dataset is written whole at once.
+    H5Pset_fill_time(properties, H5Pget_layout(properties) == H5D_CHUNKED ? H5D_FILL_TIME_ALLOC : H5D_FILL_TIME_NEVER);
+    Handle id(H5Dcreate2(file, name.c_str(), type, space, H5P_DEFAULT, properties, access), H5Dclose);
+    require(id.ok(), name);
+    return id;
+  }
+};
+
+H5Writer::H5Writer(const std::string& path, bool compress) {
+  const Guard guard;
+  state_ = std::make_unique<State>(path);
+  state_->compress = compress;
+  const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose), access = h5::access_properties();
+  H5Pset_obj_track_times(creation, false);
+  state_->file = Handle(H5Fcreate(state_->target.temporary().c_str(), H5F_ACC_TRUNC, creation, access), H5Fclose);
+  state_->require(state_->file.ok(), "");
+}
+
+H5Writer::~H5Writer() {
+  if (!state_) return;
+  const Guard guard;
+  state_.reset();
+}
+H5Writer::H5Writer(H5Writer&&) noexcept = default;
+const std::string& H5Writer::path() const { return state_->target.path(); }
+
+void H5Writer::create(const std::string& dataset, Type type, const std::vector<int64_t>& row) {
+  const Guard guard;
+  const std::string name = h5::clean_name(dataset);
+  int64_t row_bytes = static_cast<int64_t>(size_of(type));
+  std::vector<hsize_t> shape{0}, limit{H5S_UNLIMITED}, chunk{1};
+  for (const int64_t size : row) {
+    if (size < 1) throw Error(Exit::kFailed, path(), "'" + name + "' cannot have rows of shape " + shape_text(row));
+    row_bytes *= size;
+    for (auto* sizes : {&shape, &limit, &chunk}) sizes->push_back(static_cast<hsize_t>(size));
+  }
+  chunk[0] = static_cast<hsize_t>(std::max<int64_t>(1, kChunkBytes / row_bytes));
+  const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), limit.data()), H5Sclose);
+  const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose), access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
+  H5Pset_chunk(properties, static_cast<int>(chunk.size()), chunk.data());
+  if (state_->compress) H5Pset_deflate(properties, 1);
+  const size_t chunk_bytes = static_cast<size_t>(chunk[0]) * static_cast<size_t>(row_bytes);
+  H5Pset_chunk_cache(access, 521, 2 * chunk_bytes, 1.0);  // 1.0: a chunk once full is the first to go
+  Growing growing{state_->create_dataset(name, h5::file_type(type), space, properties, access), shape};
+  state_->growing[name] = std::move(growing);
+}
+
+void H5Writer::append(const std::string& dataset, Type type, int64_t count, const void* data) {
+  const Guard guard;
+  const std::string name = h5::clean_name(dataset);
+  const auto found = state_->growing.find(name);
+  if (found == state_->growing.end()) throw Error(Exit::kFailed, path(), "'" + name + "' was not created before append");
+  if (count <= 0) return;
+  Growing& growing = found->second;
+  std::vector<hsize_t> start(growing.shape.size(), 0), size = growing.shape;
+  start[0] = growing.shape[0];
+  size[0] = static_cast<hsize_t>(count);
+  growing.shape[0] += size[0];
+  state_->require(H5Dset_extent(growing.id, growing.shape.data()) >= 0, name);
+  const Handle to(H5Dget_space(growing.id), H5Sclose);
+  H5Sselect_hyperslab(to, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr);
+  const Handle from(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), H5Sclose);
+  state_->require(H5Dwrite(growing.id, h5::memory_type(type), from, to, H5P_DEFAULT, data) >= 0, name);
+}
+
+void H5Writer::write(const std::string& dataset, Type type, const std::vector<int64_t>& shape, const void* data) {
+  const Guard guard;
+  const std::string name = h5::clean_name(dataset);
+  const std::vector<hsize_t> sizes(shape.begin(), shape.end());
+  const Handle space(shape.empty() ? H5Screate(H5S_SCALAR)
+                                   : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose);
+  const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  const Handle id = state_->create_dataset(name, h5::file_type(type), space, properties, H5P_DEFAULT);
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return;
+  state_->require(H5Dwrite(id, h5::memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0, name);
+}
+
+void H5Writer::write_strings(const std::string& dataset, const std::vector<std::string>& values) {
+  const Guard guard;
+  const std::string name = h5::clean_name(dataset);
+  size_t longest = 1;
+  for (const std::string& value : values) longest = std::max(longest, value.size());
+  const hsize_t count = values.size();
+  const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose), type = text_type(longest);
+  const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  const Handle id = state_->create_dataset(name, type, space, properties, H5P_DEFAULT);
+  if (values.empty()) return;
+  std::string bytes(values.size() * longest, '\0');
+  for (size_t i = 0; i < values.size(); ++i) values[i].copy(bytes.data() + i * longest, longest);
+  state_->require(H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()) >= 0, name);
+}
+
+void H5Writer::attribute(const std::string& object, const std::string& name, const std::string& value) {
+  const Guard guard;
+  const std::string at = h5::clean_name(object);
+  const Handle owner(H5Oopen(state_->file, at.empty() ? "/" : at.c_str(), H5P_DEFAULT), H5Oclose);
+  state_->require(owner.ok(), object);
+  if (H5Aexists(owner, name.c_str()) > 0) state_->require(H5Adelete(owner, name.c_str()) >= 0, name);
+  // A long text does not fit the object header; as a variable-length string it lives in the file's heap, without limit.
+  const bool is_long = value.size() > kAttributeBytes;
+  const Handle type = text_type(is_long ? H5T_VARIABLE : std::max<size_t>(1, value.size()));
+  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  const Handle id(H5Acreate2(owner, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  state_->require(id.ok(), name);
+  const char* text = value.c_str();
+  state_->require(H5Awrite(id, type, is_long ? static_cast<const void*>(&text) : text) >= 0, name);
+}
+
+void H5Writer::commit() {
+  const Guard guard;
+  if (!state_->file.ok()) return;
+  for (auto& [name, growing] : state_->growing) state_->require(growing.id.close(), name);
+  state_->require(H5Fflush(state_->file, H5F_SCOPE_GLOBAL) >= 0, "");
+  state_->require(state_->file.close(), "");
+  state_->target.commit();
+}
+
+}  // namespace plumb::io
