@@ -63,7 +63,9 @@ std::string default_value_text(const Option& row) {
   const io::Json value = row.to_json();
   if (!value.is_array()) return row.default_text();
   std::vector<std::string> parts;
-  for (const io::Json& item : value) parts.push_back(item.is_string() ? item.get<std::string>() : item.dump());
+  for (const io::Json& item : value) {
+    parts.push_back(item.is_string() ? item.get<std::string>() : cat(item.get<double>()));
+  }
   return join(parts, ",");
 }
 

@@ -24,13 +24,25 @@ std::string spelling(const Option& row) {
   return names;
 }
 
-/// The first argument that no option took, told apart into an unknown option and a stray word.
-[[noreturn]] void refuse_extra(const std::string& extra, const OptionTable& table, const std::string& tool) {
-  if (extra.size() < 2 || extra[0] != '-') refuse(extra, "unexpected argument", "", tool);
-  const std::string name = extra.substr(0, extra.find('='));
-  std::vector<std::string> known{"--help", "--version"};
-  for (const Option& row : table.rows()) known.push_back("--" + row.name());
-  refuse(name, "unknown option", nearest(name, known), tool);
+/// What no option took: the positional arguments, unless one of them is a misspelt option.
+std::vector<std::string> positionals(const std::vector<std::string>& rest, const OptionTable& table, const std::string& tool) {
+  std::vector<std::string> words;
+  bool only_words = false;  // after "--"
+  for (const std::string& word : rest) {
+    if (!only_words && word == "--") {
+      only_words = true;
+      continue;
+    }
+    if (!only_words && word.size() > 1 && word[0] == '-') {
+      const std::string name = word.substr(0, word.find('='));
+      std::vector<std::string> known{"--help", "--version"};
+      for (const Option& row : table.rows()) known.push_back("--" + row.name());
+      refuse(name, "unknown option", nearest(name, known), tool);
+    }
+    words.push_back(word);
+  }
+  if (!words.empty() && !table.positional_target()) refuse(words.front(), "unexpected argument", "", tool);
+  return words;
 }
 
 }  // namespace
@@ -64,12 +76,6 @@ Request parse_arguments(const std::vector<std::string>& args, OptionTable& table
     }
     parsed.back()->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
-  CLI::Option* positional = nullptr;
-  if (table.positional_target()) {
-    positional = app.add_option("POSITIONAL")->expected(0, CLI::detail::expected_max_vector_size);
-    positional->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  }
-
   for (const std::string& arg : args) {
     if (arg == "--") break;
     if (arg.size() > 3 && arg.compare(0, 2, "--") == 0 && arg.back() == '=') {
@@ -85,7 +91,7 @@ Request parse_arguments(const std::vector<std::string>& args, OptionTable& table
   }
   if (request.any()) return request;
   if (request.json) refuse("--json", "goes with --version only", "", tool);
-  if (const auto extras = app.remaining(); !extras.empty()) refuse_extra(extras.front(), table, tool);
+  const std::vector<std::string> words = positionals(app.remaining(), table, tool);
 
   for (size_t i = 0; i < parsed.size(); ++i) {
     Option& row = table.rows()[i];
@@ -97,7 +103,7 @@ Request parse_arguments(const std::vector<std::string>& args, OptionTable& table
       row.set(row.is_list() ? list_values(row, given) : std::vector<std::string>{given.back()});
     }
   }
-  if (positional) *table.positional_target() = positional->results();
+  if (table.positional_target()) *table.positional_target() = words;
   return request;
 }
 
