@@ -5,17 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "diffusion/options.h"
 #include "diffusion/schedule.h"
 #include "nn/denoiser.h"
 
 namespace plumb::diffusion {
-
-/// Names and summaries are in samplers.def; each sampler is one file.
-struct SamplerOptions {
-  std::string name = "ddim";        ///< ddpm, ddim, dpm-solver++
-  int64_t num_inference_steps = 50;
-  double eta = 1.0;                 ///< ddim only
-};
 
 /// One chain's arithmetic. Stateless between chains; multistep samplers keep history from step 0 on.
 class Sampler {

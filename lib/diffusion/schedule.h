@@ -5,7 +5,8 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
-#include <nlohmann/json.hpp>
+
+#include "diffusion/options.h"
 
 namespace plumb::diffusion {
 
@@ -13,21 +14,7 @@ using at::Tensor;
 
 enum class PredictionType { kEpsilon, kSample, kV };
 
-/// The forward process q(x_t | x_0) = N(sqrt(alphas_cumprod_t) x_0, (1 - alphas_cumprod_t) I), and how sampling steps are laid
-/// on it. Option names and meanings are diffusers'.
-struct ScheduleOptions {
-  int64_t num_train_timesteps = 1000;
-  std::string beta_schedule = "linear";     ///< linear, scaled_linear, squaredcos_cap_v2 (the cosine schedule)
-  double beta_start = 1e-4, beta_end = 0.02;
-  std::string prediction_type = "epsilon";  ///< epsilon, sample, v_prediction
-  std::string timestep_spacing = "leading"; ///< leading, trailing, linspace
-  int64_t steps_offset = 1;
-  bool set_alpha_to_one = false;            ///< false: the step below 0 uses alphas_cumprod[0], so every transition has a density
-  bool clip_sample = false;                 ///< clamps predicted x0 to [-1,1]; kills gradients, see policy-gradient notes
-  nlohmann::ordered_json to_json() const;
-  static ScheduleOptions from_json(const nlohmann::ordered_json& json, const std::string& where);
-};
-
+/// ScheduleOptions are in options.h. Tables are float64.
 class NoiseSchedule {
  public:
   explicit NoiseSchedule(const ScheduleOptions& options);
@@ -42,6 +29,11 @@ class NoiseSchedule {
   /// The timestep below t in a chain of num_inference_steps (may be < 0: the end).
   int64_t previous_timestep(int64_t t, int64_t num_inference_steps) const;
 
+  /// alphas_cumprod at t [B] int64 (negative: the final value), as float64 [B] on t's device.
+  Tensor alpha_cumprod(const Tensor& t) const;
+  /// Signal-to-noise ratio a / (1 - a), [B] float64.
+  Tensor snr(const Tensor& t) const;
+
   /// x_t = sqrt(a) x0 + sqrt(1-a) eps; t [B] int64.
   Tensor add_noise(const Tensor& x0, const Tensor& eps, const Tensor& t) const;
   /// What the network should output, [B,*].
@@ -53,10 +45,12 @@ class NoiseSchedule {
   ScheduleOptions options_;
   PredictionType prediction_type_;
   std::vector<double> alphas_cumprod_;
-  Tensor alphas_cumprod_tensor_;  // float32
+  Tensor alphas_cumprod_tensor_;  // float64, on the CPU; last element: the value for t < 0
 };
 
 /// Predicted clean sample and noise from the network's output at alpha-bar a (broadcastable).
+/// epsilon: x0 = (x_t - sqrt(1-a) eps) / sqrt(a); sample: eps = (x_t - sqrt(a) x0) / sqrt(1-a);
+/// v: x0 = sqrt(a) x_t - sqrt(1-a) v, eps = sqrt(a) v + sqrt(1-a) x_t (Salimans & Ho 2022, app. D).
 struct Prediction { Tensor x0, eps; };
 Prediction predict(PredictionType type, const Tensor& model_output, const Tensor& x_t, const Tensor& a);
 
