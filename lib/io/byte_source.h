@@ -14,7 +14,7 @@ class ByteSource {
   const std::string& name() const { return name_; }
   /// Up to `size` bytes; fewer only at the end.
   virtual size_t read(void* out, size_t size) = 0;
-  /// An upper bound of the bytes in all, from the sizes of files: a header that promises more is hostile.
+  /// An upper bound of the bytes in all, from the sizes of files: a header that promises more is damaged or hostile.
   virtual uint64_t ceiling() const = 0;
   /// Exactly `size` bytes, else the error "is truncated" with `what` was being read.
   void read_exact(void* out, size_t size, const std::string& what);
@@ -25,6 +25,8 @@ class ByteSource {
   std::string name_;
 };
 
+/// Opens a regular file at a byte offset, as it is.
+std::unique_ptr<ByteSource> open_plain(const std::string& path, uint64_t offset = 0);
 /// Opens a file; gzip (by its first two bytes, not its name) is unpacked on the fly and its checksum verified.
 std::unique_ptr<ByteSource> open_source(const std::string& path);
 

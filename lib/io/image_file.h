@@ -18,7 +18,7 @@ Image read_image_header(const std::string& path);
 Image read_image(const std::string& path, int channels = 0);
 Image decode_image(const std::string& bytes, const std::string& name, int channels = 0);
 
-/// The bytes of a PNG (8-bit grey or RGB, deflate level 6, Paeth-or-better row filters). Equal pixels make equal bytes.
+/// The bytes of a PNG (8-bit grey or RGB, deflate level 6, each row by the filter of least absolute sum). Equal pixels make equal bytes.
 /// pixels: planar [C,H,W], C = 1 or 3.
 std::string encode_png(const uint8_t* pixels, int64_t channels, int64_t height, int64_t width);
 void write_png(const std::string& path, const uint8_t* pixels, int64_t channels, int64_t height, int64_t width);

@@ -14,7 +14,7 @@ namespace plumb::io {
 /// What to import, and how. An importer refuses (kUsage) the options that it has no use for.
 struct ImportOptions {
   std::vector<std::string> paths;   ///< files, or one folder
-  std::string labels;               ///< idx: labels file; folder: CSV of file,label; npy: 1-D integer .npy
+  std::string labels;               ///< idx: IDX labels; folder: CSV of file,label; npy: integer .npy; "none"; "" = found by name
   std::string size;                 ///< folder: "HxW", scale and centre-crop to this; "" = refuse images of differing size
   std::string channels = "auto";    ///< folder: grey, rgb, or auto (rgb if the first image has colour channels)
   std::string array;                ///< npz: array of the items; "" = the only one of 2 or more dimensions

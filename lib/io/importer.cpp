@@ -1,0 +1,79 @@
+// The registry of importers.   SPDX-License-Identifier: Apache-2.0
+#include "io/importer.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "io/importers/common.h"
+
+namespace plumb::io {
+
+#define PLUMB_IMPORTER(identifier, name, summary)              \
+  bool recognise_##identifier(const std::string& path);        \
+  std::unique_ptr<Importer> make_##identifier(const ImportOptions& options);
+#include "io/importers.def"
+#undef PLUMB_IMPORTER
+
+const std::vector<ImporterRow>& importers() {
+  static const std::vector<ImporterRow> rows{
+#define PLUMB_IMPORTER(identifier, name, summary) {name, summary, recognise_##identifier, make_##identifier},
+#include "io/importers.def"
+#undef PLUMB_IMPORTER
+  };
+  return rows;
+}
+
+std::vector<std::string> importer_names() {
+  std::vector<std::string> names;
+  for (const ImporterRow& row : importers()) names.emplace_back(row.name);
+  return names;
+}
+
+void describe(OptionTable& table, ImportOptions& options) {
+  table.add("labels", &options.labels, "labels: an IDX or NPY file, or a CSV of file,label for a folder; none = leave them out").file();
+  table.add("size", &options.size, "folder: scale and centre-crop each image to HEIGHTxWIDTH").metavar("HxW");
+  table.add("channels", &options.channels, "folder: colour channels to keep; auto = as the first image")
+      .one_of({"auto", "grey", "rgb"});
+  table.add("array", &options.array, "NPZ: name of the array of items");
+  table.add("label-array", &options.label_array, "NPZ: name of the array of labels");
+}
+
+void refuse_unused(const ImportOptions& options, const std::string& name, const std::vector<std::string>& used) {
+  const std::vector<std::pair<std::string, bool>> given{{"labels", !options.labels.empty()},
+                                                        {"size", !options.size.empty()},
+                                                        {"channels", options.channels != "auto"},
+                                                        {"array", !options.array.empty()},
+                                                        {"label-array", !options.label_array.empty()}};
+  for (const auto& [option, is_set] : given) {
+    if (is_set && std::find(used.begin(), used.end(), option) == used.end()) {
+      throw Error(Exit::kUsage, "--" + option, "has no meaning for the importer " + name, "leave it out");
+    }
+  }
+}
+
+std::string only_path(const ImportOptions& options, const std::string& name) {
+  if (options.paths.size() != 1) throw Error(Exit::kUsage, name, cat("takes one path, not ", options.paths.size()));
+  return options.paths[0];
+}
+
+std::unique_ptr<Importer> make_importer(const std::string& name, const ImportOptions& options) {
+  if (options.paths.empty()) throw Error(Exit::kUsage, "", "nothing to import", "name a file or folder");
+  for (const ImporterRow& row : importers()) {
+    if (name == row.name || (name == "auto" && row.recognise(options.paths[0]))) return row.make(options);
+  }
+  if (name != "auto") {
+    const std::string near = nearest(name, importer_names());
+    throw Error(Exit::kUsage, "importer", "unknown name '" + name + "'",
+                near.empty() ? "one of " + join(importer_names(), ", ") : "did you mean '" + near + "'?");
+  }
+  std::error_code problem;
+  const std::string& path = options.paths[0];
+  if (!std::filesystem::exists(path, problem)) throw Error(Exit::kBadInput, path, "No such file or directory");
+  if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path, problem) == 0) throw Error(Exit::kBadInput, path, "is empty");
+  throw Error(Exit::kBadInput, path, "is nothing that is known here", "name its importer: " + join(importer_names(), ", "));
+}
+
+}  // namespace plumb::io

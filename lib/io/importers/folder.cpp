@@ -1,0 +1,213 @@
+// A folder of PNG and JPEG files. The class is the sub-folder, in sorted order, or comes from a CSV of file,label.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "io/atomic_file.h"
+#include "io/image_file.h"
+#include "io/importers/common.h"
+
+namespace plumb::io {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_image_name(const fs::path& path) {
+  std::string suffix = path.extension().string();
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg";
+}
+
+/// Image files below `root`, relative to it, sorted bytewise. Links to folders are not followed.
+std::vector<std::string> images_below(const std::string& root) {
+  std::vector<std::string> files;
+  std::error_code problem;
+  fs::recursive_directory_iterator at(root, problem);
+  if (problem) throw Error(Exit::kBadInput, root, problem.message());
+  for (; at != fs::recursive_directory_iterator(); at.increment(problem)) {
+    if (problem) throw Error(Exit::kBadInput, root, problem.message());
+    const std::string name = at->path().filename().string();
+    if (name[0] == '.') {
+      at.disable_recursion_pending();
+    } else if (is_image_name(at->path()) && at->is_regular_file(problem)) {
+      files.push_back(at->path().lexically_relative(root).string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+/// The fields of one CSV line; "quoted ""fields""" as RFC 4180, without line breaks inside.
+std::vector<std::string> csv_fields(const std::string& path, int64_t number, const std::string& line) {
+  std::vector<std::string> fields(1);
+  bool quoted = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (c == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"') {
+      fields.back() += line[++i];
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (c == ',' && !quoted) {
+      fields.emplace_back();
+    } else {
+      fields.back() += c;
+    }
+  }
+  if (quoted) throw Error(Exit::kBadInput, path, cat("line ", number, " has an open quote"));
+  return fields;
+}
+
+struct SizeOption {
+  int64_t height = 0, width = 0;
+};
+
+SizeOption parse_size(const std::string& text) {
+  if (text.empty()) return {};
+  const std::vector<std::string> sides = split(text, 'x');
+  if (sides.size() > 2) throw Error(Exit::kUsage, "--size", "'" + text + "' is not HEIGHTxWIDTH");
+  SizeOption size{parse_int(sides[0], "--size"), parse_int(sides.back(), "--size")};
+  if (std::min(size.height, size.width) < 1 || std::max(size.height, size.width) > 8192) {
+    throw Error(Exit::kUsage, "--size", "'" + text + "' is out of range", "sides are 1 to 8192");
+  }
+  return size;
+}
+
+class FolderImporter : public Importer {
+ public:
+  explicit FolderImporter(const ImportOptions& options) : size_(parse_size(options.size)) {
+    refuse_unused(options, "folder", {"labels", "size", "channels"});
+    root_ = only_path(options, "folder");
+    if (!fs::is_directory(root_)) throw Error(Exit::kBadInput, root_, fs::exists(root_) ? "is not a folder" : "No such file or directory");
+    if (options.labels.empty() || options.labels == "none") {
+      files_ = images_below(root_);
+      if (options.labels.empty()) label_by_folder();
+    } else {
+      csv_ = options.labels;
+      label_by_csv();
+    }
+    if (files_.empty()) throw Error(Exit::kBadInput, root_, "has no PNG or JPEG images");
+    const Image first = read_image_header(full(files_[0]));
+    auto_grey_ = options.channels == "auto" && first.channels <= 2;
+    channels_ = options.channels == "grey" || auto_grey_ ? 1 : 3;
+    if (size_.height == 0) space_.shape = {channels_, first.height, first.width};
+    else space_.shape = {channels_, size_.height, size_.width};
+  }
+  Space space() const override { return space_; }
+  int64_t count() const override { return static_cast<int64_t>(files_.size()); }
+  bool has_labels() const override { return !labels_.empty(); }
+  std::vector<std::string> label_names() const override { return names_; }
+  std::vector<std::string> files() const override {
+    std::vector<std::string> all;
+    if (!csv_.empty()) all.push_back(csv_);
+    for (const std::string& file : files_) all.push_back(full(file));
+    return all;
+  }
+
+  int64_t next(int64_t max, std::vector<uint8_t>& items, std::vector<int64_t>& labels) override {
+    items.clear();
+    labels.clear();
+    int64_t got = 0;
+    for (; got < max && done_ < files_.size(); ++got, ++done_) {
+      const Image image = load(full(files_[done_]));
+      items.insert(items.end(), image.pixels.begin(), image.pixels.end());
+      if (has_labels()) labels.push_back(labels_[done_]);
+    }
+    return got;
+  }
+
+ private:
+  std::string full(const std::string& file) const { return (fs::path(root_) / file).string(); }
+
+  Image load(const std::string& path) const {
+    Image image = read_image(path, auto_grey_ ? 0 : static_cast<int>(channels_));
+    if (image.channels != channels_) {
+      throw Error(Exit::kBadInput, path, "has colour, the first image is grey", "give --channels grey or rgb");
+    }
+    const int64_t height = space_.shape[1], width = space_.shape[2];
+    if (image.height == height && image.width == width) return image;
+    if (size_.height == 0) {
+      throw Error(Exit::kBadInput, path, cat("is ", image.height, "x", image.width, ", the first image is ", height, "x", width),
+                  cat("give --size ", height, "x", width, " to scale and crop"));
+    }
+    return resize_and_crop(image, height, width);
+  }
+
+  void label_by_folder() {
+    std::set<std::string> folders;
+    size_t loose = 0;
+    for (const std::string& file : files_) {
+      const size_t slash = file.find('/');
+      if (slash == std::string::npos) ++loose;
+      else folders.insert(file.substr(0, slash));
+    }
+    if (folders.empty()) return;
+    if (loose > 0) {
+      throw Error(Exit::kBadInput, root_, cat("has ", loose, " images beside its class folders"), "move them, or give --labels FILE.csv or none");
+    }
+    names_.assign(folders.begin(), folders.end());
+    for (const std::string& file : files_) {
+      const auto at = std::lower_bound(names_.begin(), names_.end(), file.substr(0, file.find('/')));
+      labels_.push_back(at - names_.begin());
+    }
+  }
+
+  void label_by_csv() {
+    std::vector<std::string> texts;
+    std::set<std::string> seen;
+    int64_t number = 0;
+    for (const std::string& raw : split(read_file(csv_), '\n')) {
+      const std::string line = trim(raw);
+      ++number;
+      if (line.empty()) continue;
+      const std::vector<std::string> fields = csv_fields(csv_, number, line);
+      if (fields.size() != 2) throw Error(Exit::kBadInput, csv_, cat("line ", number, " has ", fields.size(), " fields, not file,label"));
+      const fs::path file(fields[0]);
+      if (seen.empty() && texts.empty() && !is_image_name(file)) continue;  // a heading
+      const fs::path tidy = file.lexically_normal();
+      if (file.is_absolute() || *tidy.begin() == "..") throw Error(Exit::kBadInput, csv_, cat("line ", number, " leaves the folder: ", fields[0]));
+      if (!fs::is_regular_file(fs::path(root_) / tidy)) throw Error(Exit::kBadInput, csv_, cat("line ", number, " names a missing image: ", fields[0]));
+      if (!seen.insert(tidy.string()).second) throw Error(Exit::kBadInput, csv_, cat("line ", number, " names ", fields[0], " again"));
+      files_.push_back(tidy.string());
+      texts.push_back(trim(fields[1]));
+    }
+    const auto whole = [](const std::string& text, int64_t& value) {
+      const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+      return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && value >= 0;
+    };
+    int64_t value = 0;
+    if (std::all_of(texts.begin(), texts.end(), [&](const std::string& text) { return whole(text, value); })) {
+      for (const std::string& text : texts) {
+        whole(text, value);
+        labels_.push_back(value);
+      }
+      return;
+    }
+    const std::set<std::string> distinct(texts.begin(), texts.end());
+    names_.assign(distinct.begin(), distinct.end());
+    for (const std::string& text : texts) labels_.push_back(std::lower_bound(names_.begin(), names_.end(), text) - names_.begin());
+  }
+
+  SizeOption size_;
+  std::string root_, csv_;
+  std::vector<std::string> files_, names_;  // relative to root_
+  std::vector<int64_t> labels_;
+  Space space_;
+  int64_t channels_ = 1;
+  bool auto_grey_ = false;
+  size_t done_ = 0;
+};
+
+}  // namespace
+
+bool recognise_folder(const std::string& path) {
+  std::error_code problem;
+  return fs::is_directory(path, problem);
+}
+
+std::unique_ptr<Importer> make_folder(const ImportOptions& options) { return std::make_unique<FolderImporter>(options); }
+
+}  // namespace plumb::io
