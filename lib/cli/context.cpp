@@ -150,6 +150,11 @@ int Context::finish(const io::Manifest& manifest) {
   return 0;
 }
 
+int Context::pass_on(const io::Manifest& manifest) {
+  print_line(manifest.json());
+  return 0;
+}
+
 int Context::threads() const { return common_.threads > 0 ? static_cast<int>(common_.threads) : default_threads(); }
 
 bool Context::was_set(const std::string& option) const {

@@ -88,6 +88,9 @@ class Context {
   /// Prints a manifest without a file (metrics), writing -o FILE.json if given. Returns 0.
   int finish(const io::Manifest& manifest);
 
+  /// Prints the manifest that was read, for a command that makes no artefact: the pipe goes on behind it. Returns 0.
+  int pass_on(const io::Manifest& manifest);
+
   /// -j, else what default_threads() finds. OMP_NUM_THREADS is set to it before LibTorch is loaded.
   int threads() const;
   /// Whether the option was given on the command line or in the --config file.

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/exporter.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace plumb::io {
+namespace fs = std::filesystem;
+
+#define PLUMB_EXPORTER(identifier, name, summary) void export_##identifier(const Manifest&, const ExportOptions&);
+#include "io/exporters.def"
+#undef PLUMB_EXPORTER
+
+const std::vector<ExporterRow>& exporters() {
+  static const std::vector<ExporterRow> rows{
+#define PLUMB_EXPORTER(identifier, name, summary) {name, summary, &export_##identifier},
+#include "io/exporters.def"
+#undef PLUMB_EXPORTER
+  };
+  return rows;
+}
+
+std::vector<std::string> exporter_names() {
+  std::vector<std::string> names;
+  for (const ExporterRow& row : exporters()) names.emplace_back(row.name);
+  return names;
+}
+
+Manifest items_of(const Manifest& input) {
+  if (input.kind() == "dataset") return input;
+  if (const auto samples = input.find("samples")) return *samples;
+  return input.need("dataset");
+}
+
+int64_t export_count(const Manifest& items, int64_t limit) { return limit > 0 ? std::min(limit, items.count()) : items.count(); }
+
+void refuse_options(const std::string& name, const ExportOptions& options, const std::vector<std::string>& useful) {
+  const ExportOptions fresh;
+  const std::pair<const char*, bool> given[] = {{"by-class", options.by_class}, {"layout", options.layout != fresh.layout},
+                                                {"limit", options.limit != 0}, {"compress", options.compress}};
+  for (const auto& [option, is_given] : given) {
+    if (is_given && std::find(useful.begin(), useful.end(), option) == useful.end()) {
+      throw Error(Exit::kUsage, std::string("--") + option, "has no meaning for --to " + name);
+    }
+  }
+}
+
+void refuse_existing(const ExportOptions& options) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(options.path, ignored);
+  if (!fs::exists(status)) return;
+  if (!fs::is_regular_file(status)) throw Error(Exit::kUsage, options.path, "is not a regular file", "name a file with -o");
+  if (!options.force && fs::file_size(options.path, ignored) > 0) {
+    throw Error(Exit::kUsage, options.path, "is there already", "replace it with --force");
+  }
+}
+
+AtomicFolder::AtomicFolder(const std::string& path, bool force) : path_(absolute_path(path)) {
+  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+  std::error_code problem;
+  const fs::file_status status = fs::status(path_, problem);
+  if (fs::exists(status) && !fs::is_directory(status)) throw Error(Exit::kUsage, path, "is there and not a folder");
+  if (fs::is_directory(status) && !fs::is_empty(path_, problem) && !force) {
+    throw Error(Exit::kUsage, path, "is a folder that is not empty", "name another, or add to it with --force");
+  }
+  const fs::path target(path_);
+  temporary_ = (target.parent_path() / cat(".", target.filename().string(), ".tmp.", getpid())).string();
+  fs::remove_all(temporary_, problem);
+  if (!fs::create_directory(temporary_, problem)) throw Error(Exit::kFailed, path, "cannot be made: " + problem.message());
+}
+
+AtomicFolder::~AtomicFolder() {
+  std::error_code ignored;
+  if (!committed_) fs::remove_all(temporary_, ignored);
+}
+
+void AtomicFolder::commit() {
+  std::error_code problem;
+  if (!fs::exists(path_, problem) || fs::is_empty(path_, problem)) {
+    fs::rename(temporary_, path_, problem);  // also onto an empty folder
+  } else {
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(temporary_, problem)) {
+      const fs::path to = fs::path(path_) / entry.path().lexically_relative(temporary_);
+      if (entry.is_directory()) fs::create_directories(to, problem);
+      else fs::rename(entry.path(), to, problem);
+      if (problem) break;
+    }
+    std::error_code ignored;
+    fs::remove_all(temporary_, ignored);
+  }
+  if (problem) throw Error(Exit::kFailed, path_, "cannot be written: " + problem.message());
+  committed_ = true;
+}
+
+}  // namespace plumb::io

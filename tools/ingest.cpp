@@ -1,0 +1,161 @@
+// ingest: outside data -> dataset, a diffusers model -> model.   Man page: ingest(1).   SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include "cli/tool.h"
+#include "core/philox.h"
+#include "core/progress.h"
+#include "core/sha256.h"
+#include "core/text.h"
+#include "io/diffusers.h"
+#include "io/importer.h"
+
+namespace {
+
+using namespace plumb;
+
+struct Options {
+  std::string format = "auto", from;
+  io::ImportOptions how;
+  int64_t skip = 0, limit = 0, batch_size = 256;
+  double held_out = 0;
+  std::string part = "train";
+  uint64_t seed = 0;
+  cli::CommonOptions common;
+};
+
+std::vector<std::string> formats() {
+  std::vector<std::string> names = io::importer_names();
+  names.insert(names.begin(), "auto");
+  return names;
+}
+
+void describe(OptionTable& t, Options& o) {
+  t.group("What to read");
+  t.add("format", &o.format, "format of the data; auto looks at its content").one_of(formats());
+  io::describe(t, o.how);
+  t.add("from", &o.from, "read a model instead: a folder that diffusers' save_pretrained wrote").one_of({"diffusers"});
+  t.group("Which items");
+  t.add("skip", &o.skip, "leave out the first N items").range(0, 1e15);
+  t.add("limit", &o.limit, "at most N items; 0 = all").range(0, 1e15);
+  t.add("held-out", &o.held_out, "share of the items that belongs to the held-out part").range(0, 1);
+  t.add("part", &o.part, "which part to keep: an item's part depends on --seed and its index only").one_of({"train", "held-out"});
+  t.add("seed", &o.seed, "seed of the split");
+  t.group("Reading");
+  t.add("batch-size", &o.batch_size, "items read at a time; affects memory only").range(1, 1 << 20).runtime();
+  cli::CommonSet set;
+  set.input = set.tensors = false;
+  set.compress = true;
+  cli::describe_common(t, o.common, set);
+  t.positional(&o.how.paths, "PATH...", "files, or one folder");
+}
+
+io::Json file_list(const std::vector<std::string>& paths) {
+  io::Json files = io::Json::array();
+  for (const std::string& path : paths) {
+    files.push_back({{"name", std::filesystem::path(path).filename().string()}, {"sha256", sha256_of_file(path)}});
+  }
+  return files;
+}
+
+int ingest_model(cli::Context& context, const Options& o) {
+  if (o.how.paths.size() != 1) throw Error(Exit::kUsage, "--from", "needs the model's folder", "ingest --from diffusers DIR");
+  for (const char* option : {"format", "labels", "channels", "array", "label-array", "skip", "limit", "held-out", "part", "seed"}) {
+    if (context.was_set(option)) throw Error(Exit::kUsage, std::string("--") + option, "has no meaning with --from");
+  }
+  const int64_t side = o.how.size.empty() ? 0 : parse_int(o.how.size, "--size");
+  const io::DiffusersModel model = io::read_diffusers_model(o.how.paths[0], side);
+  if (context.dry_run()) return context.finish_dry_run({{"space", model.space.to_json()}, {"denoiser", model.denoiser}, {"schedule", model.schedule}});
+  io::H5Writer writer = context.create("model");
+  const int64_t parameters = io::copy_diffusers_weights(model, writer);
+  io::Manifest manifest = context.manifest("model");
+  manifest.json()["space"] = model.space.to_json();
+  manifest.json()["model"] = {{"denoiser", model.denoiser}, {"schedule", model.schedule}, {"num_classes", model.num_classes},
+                              {"parameters", parameters}};
+  manifest.json()["source"] = {{"format", "diffusers"}, {"files", file_list(model.files)}};
+  return context.finish(writer, manifest);
+}
+
+/// The items that --skip, --limit and --held-out let through, by their index in the source.
+class Selection {
+ public:
+  explicit Selection(const Options& o) : o_(o) {}
+  bool done() const { return o_.limit > 0 && kept_ >= o_.limit; }
+  bool take(int64_t index) {
+    if (index < o_.skip || done()) return false;
+    if (o_.held_out > 0 || o_.part == "held-out") {
+      const bool out = Philox(o_.seed, Stream::kSplit, static_cast<uint64_t>(index)).uniform() < o_.held_out;
+      if (out != (o_.part == "held-out")) return false;
+    }
+    ++kept_;
+    return true;
+  }
+  int64_t kept() const { return kept_; }
+
+ private:
+  const Options& o_;
+  int64_t kept_ = 0;
+};
+
+/// Copies the selected items and labels. Returns the largest label, -1 without labels.
+int64_t copy_items(io::Importer& importer, const Options& o, Selection& selection, io::H5Writer& writer) {
+  const io::Space space = importer.space();
+  const io::Type type = space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32;
+  const size_t item_bytes = static_cast<size_t>(space.numel()) * io::size_of(type);
+  writer.create(space.dataset(), type, space.shape);
+  if (importer.has_labels()) writer.create("label", io::Type::kI64, {});
+  if (space.type == "sequence") writer.attribute(space.dataset(), "alphabet", space.alphabet);
+  std::vector<uint8_t> items, kept;
+  std::vector<int64_t> labels, kept_labels;
+  int64_t first = 0, largest = -1;
+  Progress progress("items", importer.count());
+  while (!selection.done()) {
+    const int64_t count = importer.next(o.batch_size, items, labels);
+    if (count == 0) break;
+    kept.clear();
+    kept_labels.clear();
+    for (int64_t i = 0; i < count; ++i) {
+      if (!selection.take(first + i)) continue;
+      const auto begin = items.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * item_bytes);
+      kept.insert(kept.end(), begin, begin + static_cast<std::ptrdiff_t>(item_bytes));
+      if (labels.empty()) continue;
+      kept_labels.push_back(labels[static_cast<size_t>(i)]);
+      largest = std::max(largest, kept_labels.back());
+    }
+    writer.append(space.dataset(), type, static_cast<int64_t>(kept.size() / item_bytes), kept.data());
+    if (importer.has_labels()) writer.append("label", io::Type::kI64, static_cast<int64_t>(kept_labels.size()), kept_labels.data());
+    first += count;
+    progress.update(first);
+  }
+  return largest;
+}
+
+int ingest_data(cli::Context& context, const Options& o) {
+  if (o.how.paths.empty()) throw Error(Exit::kUsage, "", "nothing to read", "name files or a folder; try 'ingest --help'");
+  if (o.part == "held-out" && o.held_out == 0) throw Error(Exit::kUsage, "--part", "held-out is empty", "give its share by --held-out");
+  const auto importer = io::make_importer(o.format, o.how);
+  if (context.dry_run()) {
+    return context.finish_dry_run({{"space", importer->space().to_json()}, {"items_in_source", importer->count()},
+                                   {"labels", importer->has_labels()}, {"files", importer->files()}});
+  }
+  io::H5Writer writer = context.create("dataset");
+  Selection selection(o);
+  const int64_t largest = copy_items(*importer, o, selection, writer);
+  if (selection.kept() == 0) throw Error(Exit::kBadInput, o.how.paths[0], "no item is left", "look at --skip, --limit and --held-out");
+  io::Manifest manifest = context.manifest("dataset");
+  io::Json& json = manifest.json();
+  json["count"] = selection.kept();
+  json["space"] = importer->space().to_json();
+  if (importer->has_labels()) {
+    std::vector<std::string> classes = importer->label_names();
+    for (int64_t label = static_cast<int64_t>(classes.size()); label <= largest; ++label) classes.push_back(std::to_string(label));
+    json["classes"] = classes;
+  }
+  json["source"] = {{"files", file_list(importer->files())}};
+  return context.finish(writer, manifest);
+}
+
+int run(cli::Context& context, const Options& o) { return o.from.empty() ? ingest_data(context, o) : ingest_model(context, o); }
+
+}  // namespace
+
+PLUMB_PLAIN_TOOL(Options, "ingest", "read outside data into a dataset, or a diffusers model", "files -> dataset; folder -> model")
