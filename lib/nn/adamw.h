@@ -17,18 +17,19 @@ class AdamW {
   AdamW(NamedTensors parameters, AdamWOptions options);
   void step();                       ///< uses .grad() of each parameter; undefined gradients are skipped
   void zero_grad();
-  double clip_grad_norm(double max_norm);   ///< global L2 norm before clipping
+  /// Scales all gradients so that their global L2 norm is at most max_norm (<= 0: no clipping); returns the norm before.
+  double clip_grad_norm(double max_norm);
   void set_lr(double lr) { options_.lr = lr; }
   double lr() const { return options_.lr; }
   int64_t steps() const { return steps_; }
   const NamedTensors& parameters() const { return parameters_; }
-  /// Moments by "<name>.exp_avg", "<name>.exp_avg_sq".
+  /// By "<name>.exp_avg", "<name>.exp_avg_sq" (moments) and "<name>.step" (how often this parameter had a gradient).
   NamedTensors state() const;
   void restore(const NamedTensors& state, int64_t steps);
 
  private:
   NamedTensors parameters_;
-  std::vector<Tensor> exp_avg_, exp_avg_sq_;
+  std::vector<Tensor> exp_avg_, exp_avg_sq_, step_;
   AdamWOptions options_;
   int64_t steps_ = 0;
 };

@@ -28,7 +28,7 @@ std::optional<Checkpoint> find_checkpoint(const std::string& resume, const std::
                                           bool force);
 void remove_checkpoint(const std::string& path);
 
-/// Decides when to save: every `every_s` seconds, and when a stop was asked for.
+/// Decides when to save: every `every_s` seconds (0: never by time), and when a stop was asked for.
 class CheckpointClock {
  public:
   explicit CheckpointClock(double every_s);

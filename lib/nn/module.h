@@ -12,6 +12,7 @@ namespace plumb::nn {
 
 using at::Tensor;
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;  // in declaration order
+class WeightInit;  // init.h
 
 /// Base of all layers and networks. A subclass registers its tensors and sub-modules in its constructor, in the order of the
 /// peer's state_dict. Not copyable: parents hold pointers to members.
@@ -36,15 +37,24 @@ class Module {
   /// Copies values in by name, in place. Every name must be there with its shape, and none may be left over.
   /// Throws Error(kBadInput, where, ...) naming the first that does not fit.
   void load_state(const NamedTensors& values, const std::string& where);
+  /// Parameters are made with requires_grad on.
   void set_requires_grad(bool on);
   void to(at::Device device);
+  void to(at::ScalarType type);   ///< floating point parameters and buffers (float64 in gradient checks)
   void train(bool on);
   bool is_training() const { return training_; }
+
+  /// Draws this module's own parameters (not its children's), one init.next() each, in order of registration. The default is
+  /// for modules without parameters of their own. Called by initialise() in denoiser.h.
+  virtual void reset_parameters(WeightInit& init);
 
  protected:
   void register_parameter(const std::string& name, Tensor& tensor);
   void register_buffer(const std::string& name, Tensor& tensor);
   void register_module(const std::string& name, Module& module);
+  void unregister_parameter(const std::string& name);
+  bool has_own_parameters() const { return !parameters_.empty(); }
+  virtual void on_train(bool) {}   ///< for modules that wrap something with a mode of its own
 
  private:
   std::vector<std::pair<std::string, Tensor*>> parameters_, buffers_;

@@ -1,0 +1,82 @@
+// Denoiser presets: data files in share/presets/, fitted to the data.   SPDX-License-Identifier: Apache-2.0
+#include "nn/denoiser.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/share.h"
+#include "core/text.h"
+
+namespace plumb::nn {
+namespace {
+
+const std::string kFolder = "presets", kPrefix = "denoiser-";
+
+/// "image-28" for share/presets/denoiser-image-28.json.
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const std::string& name : share_names(kFolder, ".json")) {
+    if (name.starts_with(kPrefix)) names.push_back(name.substr(kPrefix.size()));
+  }
+  return names;
+}
+
+void set_if_open(io::Json& config, const char* key, int64_t value) {
+  if (!config.contains(key) || config.at(key).is_null()) config[key] = value;
+}
+
+std::string preset_file(const std::string& preset, const io::Space& space) {
+  if (preset.ends_with(".json")) return preset;
+  std::string name = preset;
+  if (preset == "auto") {
+    if (space.type != "image") {
+      throw Error(Exit::kUsage, "--denoiser", "no preset is known for " + space.text(), "name a TorchScript FILE.pt or a FILE.json");
+    }
+    name = space.shape.at(1) % 8 == 0 && space.shape.at(2) % 8 == 0 ? "image-32" : "image-28";
+  }
+  const std::vector<std::string> names = preset_names();
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    const std::string near = nearest(name, names);
+    throw Error(Exit::kUsage, "--denoiser", "there is no preset '" + name + "'",
+                near.empty() ? "there are: auto, " + join(names, ", ") + "; or FILE.json, FILE.pt" : "did you mean '" + near + "'?");
+  }
+  return share_path(kFolder + "/" + kPrefix + name + ".json");
+}
+
+/// Fills in a unet2d's sizes. What is not well formed is left for make_denoiser to refuse by name.
+void fit_unet2d(io::Json& config, const io::Space& space, int64_t num_classes) {
+  const std::vector<int64_t>& shape = space.shape;
+  if (shape.size() != 3) throw Error(Exit::kUsage, "--denoiser", "a unet2d needs items of shape [C,H,W], not " + space.text());
+  const bool whole = !config.contains("patch") || (config.at("patch").is_number_integer() && config.at("patch").get<int64_t>() > 0);
+  if (!whole || (config.contains("config") && !config.at("config").is_object())) return;
+  const int64_t patch = config.contains("patch") ? config.at("patch").get<int64_t>() : 1;
+  io::Json& network = config["config"];
+  set_if_open(network, "sample_size", shape[1] / patch);
+  set_if_open(network, "in_channels", shape[0] * patch * patch);
+  set_if_open(network, "out_channels", shape[0] * patch * patch);
+  if (num_classes > 0) set_if_open(network, "num_class_embeds", num_classes + 1);
+  const size_t levels = network.contains("block_out_channels") ? network.at("block_out_channels").size() : 4;
+  const int64_t multiple = patch << (levels > 0 ? levels - 1 : 0);
+  if (shape[1] % multiple != 0 || shape[2] % multiple != 0) {
+    throw Error(Exit::kUsage, "--denoiser", cat("this network needs heights and widths that are multiples of ", multiple,
+                                                ", the items are ", space.text()));
+  }
+}
+
+}  // namespace
+
+io::Json denoiser_preset(const std::string& preset, const io::Space& space, int64_t num_classes) {
+  if (preset.ends_with(".pt")) {
+    return io::Json{{"type", "torchscript"}, {"path", io::absolute_path(preset)}, {"num_classes", num_classes}};
+  }
+  const std::string path = preset_file(preset, space);
+  io::Json config = io::Json::parse(io::read_file(path), nullptr, false);
+  if (config.is_discarded() || !config.is_object()) throw Error(Exit::kBadInput, path, "is not a JSON object");
+  config.erase("comment");
+  const std::string type = config.contains("type") && config.at("type").is_string() ? config.at("type").get<std::string>() : "";
+  if (type == "torchscript") set_if_open(config, "num_classes", num_classes);
+  if (type == "unet2d") fit_unet2d(config, space, num_classes);
+  return config;
+}
+
+}  // namespace plumb::nn
