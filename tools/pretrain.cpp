@@ -5,7 +5,7 @@
 namespace {
 
 struct PretrainOptions {
-  std::string denoiser = "image-28";
+  std::string denoiser = "auto";
   std::string init;
   bool unconditional = false;
   plumb::diffusion::TrainingOptions training;
@@ -21,9 +21,9 @@ struct PretrainOptions {
   }
 };
 
-void describe(plumb::OptionTable& t, PretrainOptions& o) {
+[[maybe_unused]] void describe(plumb::OptionTable& t, PretrainOptions& o) {
   t.group("Model");
-  t.add("denoiser", &o.denoiser, "network: a preset, a FILE.json with its configuration, or a TorchScript FILE.pt").file();
+  t.add("denoiser", &o.denoiser, "network: auto (by the size of the items), a preset, a FILE.json with its configuration, or a TorchScript FILE.pt").file();
   t.add("init", &o.init, "start from this model's network, weights and noise schedule").metavar("MODEL.h5").file();
   t.add("unconditional", &o.unconditional, "do not learn the labels of the dataset");
   t.group("Training");
@@ -51,7 +51,6 @@ void describe(plumb::OptionTable& t, PretrainOptions& o) {
 #include "core/text.h"
 #include "diffusion/training.h"
 #include "io/json_log.h"
-#include "nn/preset.h"
 
 namespace {
 
@@ -69,13 +68,11 @@ int64_t count_classes(const io::Manifest& dataset, const io::H5Reader& file) {
 
 /// A new network, or that of --init. Sets `schedule` to what the network is (to be) trained with.
 std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOptions& o, const io::Manifest& dataset,
-                                           const nn::Codec& codec, int64_t num_classes, at::Device device,
+                                           int64_t num_classes, at::Device device,
                                            diffusion::ScheduleOptions& schedule,
                                            std::vector<std::pair<std::string, io::Manifest>>& inputs) {
   if (o.init.empty()) {
-    io::Json config = nn::read_denoiser_config(o.denoiser);
-    nn::fit_denoiser_config(config, codec.model_shape(), num_classes);
-    auto network = nn::make_denoiser(config, o.denoiser);
+    auto network = nn::make_denoiser(nn::denoiser_preset(o.denoiser, dataset.space(), num_classes), o.denoiser);
     nn::initialise(*network, o.training.seed);
     network->to(device);
     return network;
@@ -105,7 +102,7 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   const int64_t num_classes = o.unconditional ? 0 : count_classes(dataset, file);
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"dataset", dataset}};
   diffusion::ScheduleOptions schedule_options = o.schedule;
-  const auto network = make_network(ctx, o, dataset, *codec, num_classes, device, schedule_options, inputs);
+  const auto network = make_network(ctx, o, dataset, num_classes, device, schedule_options, inputs);
   if (network->num_classes() != num_classes) {
     throw Error(Exit::kBadInput, dataset.label(), cat("has ", num_classes, " classes, the network ", network->num_classes()),
                 num_classes > 0 ? "train with --unconditional, or take another network" : "take another network");
