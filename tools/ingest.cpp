@@ -14,7 +14,7 @@ namespace {
 using namespace plumb;
 
 struct Options {
-  std::string format = "auto", from;
+  std::string format = "auto", from, class_names;
   io::ImportOptions how;
   int64_t skip = 0, limit = 0, batch_size = 256;
   double held_out = 0;
@@ -33,6 +33,7 @@ void describe(OptionTable& t, Options& o) {
   t.group("What to read");
   t.add("format", &o.format, "format of the data; auto looks at its content").one_of(formats());
   io::describe(t, o.how);
+  t.add("class-names", &o.class_names, "names of labels 0, 1, ..., comma-separated").metavar("NAME,...");
   t.add("from", &o.from, "read a model instead: a folder that diffusers' save_pretrained wrote").one_of({"diffusers"});
   t.group("Which items");
   t.add("skip", &o.skip, "leave out the first N items").range(0, 1e15);
@@ -49,17 +50,22 @@ void describe(OptionTable& t, Options& o) {
   t.positional(&o.how.paths, "PATH...", "files, or one folder");
 }
 
-io::Json file_list(const std::vector<std::string>& paths) {
+/// {files: [{name, sha256}]}; of many files, their number and the digest of the list that sha256sum would print.
+io::Json source_of(const std::vector<std::string>& paths) {
   io::Json files = io::Json::array();
+  std::string list;
   for (const std::string& path : paths) {
-    files.push_back({{"name", std::filesystem::path(path).filename().string()}, {"sha256", sha256_of_file(path)}});
+    const std::string name = std::filesystem::path(path).filename().string(), digest = sha256_of_file(path);
+    files.push_back({{"name", name}, {"sha256", digest}});
+    list += digest + "  " + name + "\n";
   }
-  return files;
+  if (paths.size() <= 32) return {{"files", files}};
+  return {{"count", paths.size()}, {"sha256", sha256_of(list)}};
 }
 
 int ingest_model(cli::Context& context, const Options& o) {
   if (o.how.paths.size() != 1) throw Error(Exit::kUsage, "--from", "needs the model's folder", "ingest --from diffusers DIR");
-  for (const char* option : {"format", "labels", "channels", "array", "label-array", "skip", "limit", "held-out", "part", "seed"}) {
+  for (const char* option : {"format", "labels", "channels", "array", "label-array", "class-names", "skip", "limit", "held-out", "part", "seed"}) {
     if (context.was_set(option)) throw Error(Exit::kUsage, std::string("--") + option, "has no meaning with --from");
   }
   const int64_t side = o.how.size.empty() ? 0 : parse_int(o.how.size, "--size");
@@ -71,7 +77,7 @@ int ingest_model(cli::Context& context, const Options& o) {
   manifest.json()["space"] = model.space.to_json();
   manifest.json()["model"] = {{"denoiser", model.denoiser}, {"schedule", model.schedule}, {"num_classes", model.num_classes},
                               {"parameters", parameters}};
-  manifest.json()["source"] = {{"format", "diffusers"}, {"files", file_list(model.files)}};
+  manifest.json()["source"] = source_of(model.files);
   return context.finish(writer, manifest);
 }
 
@@ -146,11 +152,14 @@ int ingest_data(cli::Context& context, const Options& o) {
   json["count"] = selection.kept();
   json["space"] = importer->space().to_json();
   if (importer->has_labels()) {
-    std::vector<std::string> classes = importer->label_names();
+    std::vector<std::string> classes = o.class_names.empty() ? importer->label_names() : split(o.class_names, ',');
+    if (!o.class_names.empty() && largest >= static_cast<int64_t>(classes.size())) {
+      throw Error(Exit::kUsage, "--class-names", cat("names ", classes.size(), " classes, the labels go up to ", largest));
+    }
     for (int64_t label = static_cast<int64_t>(classes.size()); label <= largest; ++label) classes.push_back(std::to_string(label));
     json["classes"] = classes;
   }
-  json["source"] = {{"files", file_list(importer->files())}};
+  json["source"] = source_of(importer->files());
   return context.finish(writer, manifest);
 }
 

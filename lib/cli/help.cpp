@@ -61,6 +61,7 @@ std::string default_value_text(const Option& row) {
   if (row.is_counter()) return "";
   if (row.is_flag()) return row.to_json() == true ? "on" : "";
   const io::Json value = row.to_json();
+  if (value.is_number_float()) return cat(value.get<double>());
   if (!value.is_array()) return row.default_text();
   std::vector<std::string> parts;
   for (const io::Json& item : value) {
