@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/frechet.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <tuple>
+
+#include <ATen/ATen.h>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "metrics/registry.h"
+
+namespace plumb::metrics {
+namespace {
+
+void check_rank(const Gaussian& side, const std::string& who, bool allowed) {
+  if (side.n == 0 || side.n > side.dimension() || allowed) return;
+  throw Error(Exit::kBadNumbers, "fid", cat(who, ": ", side.n, " items in ", side.dimension(),
+                                            " dimensions: the covariance has rank ", side.n - 1, " at most"),
+              cat("give more than ", side.dimension(), ", or use kid, or --allow-rank-deficient"));
+}
+
+/// A factor F [r,d] of a covariance, FᵀF = S.
+struct Factor {
+  Tensor f;
+  int64_t rank = 0;
+  bool cholesky = false;
+};
+
+/// By Cholesky; by eigenvectors if S is not positive definite.
+Factor factor(const Tensor& covariance) {
+  const auto [lower, info] = at::linalg_cholesky_ex(covariance, false, false);
+  if (info.item<int>() == 0) return {lower.t(), covariance.size(0), true};
+  const auto [values, vectors] = at::linalg_eigh(covariance);
+  const double largest = values.numel() ? values[-1].item<double>() : 0;
+  const double cut = largest * static_cast<double>(values.numel()) * std::numeric_limits<double>::epsilon();
+  const Tensor keep = values > std::max(cut, 0.0);
+  const Tensor kept = values.masked_select(keep).sqrt();
+  return {kept.unsqueeze(1) * vectors.t().index({keep}), kept.numel(), false};
+}
+
+/// Keeps the columns (and rows, of a covariance) named by `index`.
+Gaussian restrict_to(const Gaussian& g, const Tensor& index) {
+  Gaussian out;
+  out.n = g.n;
+  out.mean = g.mean.index_select(0, index);
+  if (g.rows.defined()) {
+    out.rows = g.rows.index_select(1, index);
+  } else {
+    out.covariance = g.covariance.index_select(0, index).index_select(1, index);
+  }
+  return out;
+}
+
+Tensor variances(const Gaussian& g) { return g.rows.defined() ? g.rows.square().sum(0) : g.covariance.diagonal(); }
+
+/// Tr (S_a S_b)^½; fills the result's path and ranks.
+double trace_of_root(const Gaussian& a, const Gaussian& b, FrechetResult& result) {
+  const auto rank_of = [](const Gaussian& g) { return g.rows.defined() ? g.n - 1 : g.dimension(); };
+  result.rank = rank_of(a);
+  result.rank_reference = rank_of(b);
+  if (a.rows.defined() || b.rows.defined()) {
+    result.path = "low-rank";
+    const auto factor_of = [](const Gaussian& g, int64_t& rank) {
+      if (g.rows.defined()) return g.rows;
+      const Factor found = factor(g.covariance);
+      rank = found.rank;
+      return found.f;
+    };
+    const Tensor fa = factor_of(a, result.rank), fb = factor_of(b, result.rank_reference);
+    return at::linalg_svdvals(at::mm(fa, fb.t())).sum().item<double>();
+  }
+  const Factor fa = factor(a.covariance);
+  result.path = fa.cholesky ? "cholesky" : "eigh";
+  result.rank = fa.rank;
+  const Tensor inner = at::mm(at::mm(fa.f, b.covariance), fa.f.t());
+  return at::linalg_eigvalsh(inner).clamp_min(0).sqrt().sum().item<double>();
+}
+
+}  // namespace
+
+FrechetResult frechet_distance(const Gaussian& a, const Gaussian& b, const FrechetOptions& options) {
+  if (a.dimension() != b.dimension()) {
+    throw Error(Exit::kBadInput, "fid", cat("features of ", a.dimension(), " and ", b.dimension(), " dimensions"),
+                "use one feature network for both sides");
+  }
+  check_rank(a, "samples", options.allow_rank_deficient);
+  check_rank(b, "reference", options.allow_rank_deficient);
+  FrechetResult result;
+  result.n = a.n;
+  result.n_reference = b.n;
+  result.d = a.dimension();
+  // A constant column is a zero row and column of S: (S_a S_b)^½ has no part there.
+  const Tensor index = at::nonzero((variances(a) > 0).logical_and(variances(b) > 0)).squeeze(1);
+  const bool whole = index.size(0) == result.d;
+  const double root = trace_of_root(whole ? a : restrict_to(a, index), whole ? b : restrict_to(b, index), result);
+  const double mean_part = (a.mean - b.mean).square().sum().item<double>();
+  // The distance is >= 0; rounding may leave about -1e-12 of the trace between equal sets.
+  result.value = std::max(0.0, check_finite(mean_part + a.trace() + b.trace() - 2 * root, "fid"));
+  return result;
+}
+
+io::Json FrechetResult::to_json() const {
+  io::Json out{{"value", value}};
+  if (n) out["n"] = n;
+  if (n_reference) out["n_reference"] = n_reference;
+  out["rank"] = rank;
+  out["rank_reference"] = rank_reference;
+  out["d"] = d;
+  out["path"] = path;
+  return out;
+}
+
+io::Json frechet_metric(const MetricInput& in, const Settings& settings) {
+  const auto side = [](const Features& f) { return fit_gaussian(f.features); };
+  const Gaussian b = in.statistics ? *in.statistics : side(in.reference_features("fid"));
+  return frechet_distance(side(in.samples), b, settings.frechet).to_json();
+}
+
+}  // namespace plumb::metrics

@@ -1,0 +1,31 @@
+// Mean and minimum pairwise distance of the samples: 1 - cosine and Euclidean.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <utility>
+
+#include "io/manifest.h"
+#include "metrics/settings.h"
+
+#include <ATen/core/Tensor.h>
+
+namespace plumb::metrics {
+
+using at::Tensor;
+
+struct PairwiseDistance {
+  double mean = 0;                          ///< over all pairs i < j
+  double standard_error = 0;                ///< of the mean, delete-one jackknife over the items (0 for 2 items)
+  double minimum = 0;                       ///< small: near-duplicates among the samples
+  std::pair<int64_t, int64_t> nearest{0, 0};  ///< the pair it belongs to, lower row first
+};
+
+struct PairwiseResult {
+  PairwiseDistance cosine;     ///< 1 - cosine, in [0,2]
+  PairwiseDistance euclidean;  ///< feature units
+  int64_t n = 0, d = 0;
+  io::Json to_json() const;
+};
+
+/// features [N,d], N >= 2 (else Error(kBadNumbers)). Minima are float64 differences, 0 for equal items. Memory O(N).
+PairwiseResult pairwise(const Tensor& features);
+
+}  // namespace plumb::metrics

@@ -1,0 +1,45 @@
+// What a metric gets, and the table of them. To add one: lib/metrics/NAME.{h,cpp} with `io::Json NAME_metric(...)`, one row
+// of metrics.def, an entry in plumb-metrics(7), a test.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "io/manifest.h"
+#include "metrics/features.h"
+#include "metrics/moments.h"
+#include "metrics/settings.h"
+
+namespace plumb::metrics {
+
+/// Thrown by a metric that lacks something it needs: class probabilities, a reference. A command that runs its default list
+/// says so and goes on; one whose user asked for the metric ends with it.
+class NotApplicable : public Error {
+ public:
+  using Error::Error;
+};
+
+struct MetricInput {
+  const Features& samples;
+  const Features* reference = nullptr;      ///< items of the reference, or null
+  const Gaussian* statistics = nullptr;     ///< mean and covariance alone (a .npz), or null
+  /// The reference's features. Throws NotApplicable naming the metric if there are none.
+  const Features& reference_features(const std::string& metric) const;
+};
+
+struct MetricRow {
+  std::string name, summary;
+  io::Json (*evaluate)(const MetricInput&, const Settings&);
+};
+/// The rows of metrics.def.
+const std::vector<MetricRow>& metric_rows();
+
+/// Runs the named metrics in order: {"fid": {...}, ...}. required: NotApplicable is an error; else it is logged and left out.
+/// Throws Error(kUsage) with the nearest name for an unknown one, Error(kFailed) if none applied.
+io::Json evaluate_metrics(const std::vector<std::string>& names, bool required, const MetricInput& input,
+                          const Settings& settings);
+
+/// Rows of x by value of label [N], ascending: {label, row indices [n_c]}. Empty if label is undefined.
+std::vector<std::pair<int64_t, Tensor>> rows_by_class(const Tensor& label);
+
+}  // namespace plumb::metrics

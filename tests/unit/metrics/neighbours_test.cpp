@@ -1,0 +1,176 @@
+// Nearest neighbours, precision/recall/density/coverage, memorisation, pairwise.   SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "metrics/memorisation.h"
+#include "metrics/nearest.h"
+#include "metrics/pairwise.h"
+#include "metrics/prdc.h"
+#include "unit/metrics/synthetic.h"
+
+using namespace plumb;
+using namespace plumb::metrics;
+using namespace plumb::metrics::test;
+
+namespace {
+
+Exit exit_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.exit();
+  }
+  return Exit::kDone;
+}
+
+/// All distances in float64 from differences [N,M].
+Tensor brute(const Tensor& x, const Tensor& y) {
+  return (x.to(at::kDouble).unsqueeze(1) - y.to(at::kDouble).unsqueeze(0)).square().sum(2).sqrt();
+}
+
+Tensor points(const std::vector<double>& line) { return at::tensor(line, at::kDouble).unsqueeze(1); }
+
+}  // namespace
+
+TEST_SUITE("nearest") {
+  TEST_CASE("equal brute force over several blocks, far from the origin too") {
+    for (const double shift : {0.0, 1000.0}) {
+      const Tensor x = features(11, 1100, 6, shift), y = features(21, 1300, 6, shift);
+      Tensor within = brute(x, x);
+      within.fill_diagonal_(1e30);
+      const Neighbours a = nearest_within(x, 5);
+      CHECK((a.distance - std::get<0>(at::topk(within, 5, 1, false, true))).abs().max().item<double>() < 1e-12);
+      CHECK((within.gather(1, a.index) - a.distance).abs().max().item<double>() < 1e-12);
+      const Neighbours b = nearest_between(x, y, 3);
+      CHECK((b.distance - std::get<0>(at::topk(brute(x, y), 3, 1, false, true))).abs().max().item<double>() < 1e-12);
+    }
+  }
+  TEST_CASE("ties beyond the candidates: many items at nearly one distance") {
+    // 60 items on a circle around the query, at radii that differ by 1e-9: float32 cannot order them.
+    const Tensor angle = at::arange(60, at::kDouble) * 0.1;
+    const Tensor radius = 1 + (at::arange(60, at::kDouble) * 17).remainder(60) * 1e-9;
+    const Tensor ring = at::stack({angle.cos() * radius, angle.sin() * radius}, 1);
+    const Neighbours found = nearest_between(at::zeros({1, 2}, at::kDouble), ring, 2);
+    CHECK(found.index[0][0].item<int64_t>() == 0);
+    CHECK(found.index[0][1].item<int64_t>() == 53);  // 17 * 53 = 901 = 15 * 60 + 1
+  }
+  TEST_CASE("a query set that is the point set finds itself at 0; within leaves itself out") {
+    const Tensor x = features(11, 50, 4);
+    CHECK(nearest_between(x, x, 1).distance.abs().max().item<double>() == 0);
+    CHECK(nearest_within(x, 1).distance.min().item<double>() > 0);
+    CHECK(exit_of([&] { nearest_within(x, 50); }) == Exit::kBadNumbers);
+    CHECK(exit_of([&] { nearest_between(x, features(1, 5, 3), 1); }) == Exit::kBadInput);
+  }
+}
+
+TEST_SUITE("prdc") {
+  TEST_CASE("equals the prdc package") {
+    for (const io::Json& c : reference().at("prdc")) {
+      const Tensor x = features(11, c["n"], c["d"]), y = features(21, c["m"], c["d"], c["shift"].get<double>());
+      PrdcOptions options;
+      options.precision_k = options.density_k = c["k"];
+      const PrdcResult r = prdc(x, y, options);
+      CAPTURE(c.dump());
+      CHECK(std::abs(r.precision - c["precision"].get<double>()) < 1e-8);
+      CHECK(std::abs(r.recall - c["recall"].get<double>()) < 1e-8);
+      CHECK(std::abs(r.density - c["density"].get<double>()) < 1e-8);
+      CHECK(std::abs(r.coverage - c["coverage"].get<double>()) < 1e-8);
+    }
+  }
+  TEST_CASE("each pair of measures has its own k") {
+    const Tensor x = features(11, 600, 32), y = features(21, 700, 32, 0.0625);
+    const PrdcResult r = prdc(x, y);  // 3 and 5
+    CHECK(r.precision == doctest::Approx(reference().at("prdc")[0]["precision"].get<double>()).epsilon(1e-9));
+    CHECK(r.recall == doctest::Approx(reference().at("prdc")[0]["recall"].get<double>()).epsilon(1e-9));
+    CHECK(r.density == doctest::Approx(reference().at("prdc")[1]["density"].get<double>()).epsilon(1e-9));
+    CHECK(r.coverage == doctest::Approx(reference().at("prdc")[1]["coverage"].get<double>()).epsilon(1e-9));
+  }
+  TEST_CASE("by hand on a line") {
+    // k = 1: reference radii 1,1,1,7; sample radii 0.25,0.25,80.
+    PrdcOptions options;
+    options.precision_k = options.density_k = 1;
+    const PrdcResult r = prdc(points({0.25, 0.5, 80.5}), points({0, 1, 2, 9}), options);
+    CHECK(r.precision == doctest::Approx(2.0 / 3));   // 80.5 is outside all
+    CHECK(r.recall == doctest::Approx(3.0 / 4));     // the ball of 80.5 holds 1, 2 and 9; 0 lies on the edge of that of 0.25
+    CHECK(r.density == doctest::Approx(4.0 / 3));     // 0.25 and 0.5 each in the balls of 0 and 1
+    CHECK(r.coverage == doctest::Approx(2.0 / 4));
+  }
+  TEST_CASE("identical sets give 1, distant sets 0, exactly: the radius itself is outside") {
+    const Tensor x = features(11, 200, 8);
+    const PrdcResult same = prdc(x, x.clone());
+    CHECK(same.precision == 1);
+    CHECK(same.recall == 1);
+    CHECK(same.density == doctest::Approx(1).epsilon(1e-12));  // k of k: itself and k - 1 inside
+    CHECK(same.coverage == 1);
+    const PrdcResult far = prdc(x, x + 1000);
+    CHECK(far.precision + far.recall + far.density + far.coverage == 0);
+    CHECK(prdc(x, x).density == doctest::Approx(1).epsilon(1e-12));
+  }
+  TEST_CASE("refuses fewer items than neighbours") {
+    CHECK(exit_of([] { prdc(features(1, 3, 2), features(2, 50, 2)); }) == Exit::kBadNumbers);
+    CHECK(exit_of([] { prdc(features(1, 50, 2), features(2, 5, 2)); }) == Exit::kBadNumbers);
+    CHECK(exit_of([] { prdc(features(1, 4, 2), features(2, 6, 2)); }) == Exit::kDone);
+  }
+}
+
+TEST_SUITE("memorisation") {
+  TEST_CASE("by hand on a line") {
+    MemorisationOptions options;
+    options.list = 2;
+    // Nearest and second nearest: 0,1 (copy); 0.1,0.9 (ratio 1/9); 0.5,0.5; 97,98.
+    const MemorisationResult r = memorisation(points({1, 2.1, 0.5, 100}), points({0, 1, 2, 3}), options);
+    CHECK(r.exact_duplicates == doctest::Approx(0.25));
+    CHECK(r.near_duplicates == doctest::Approx(0.5));
+    CHECK(r.mean == doctest::Approx((0 + 0.1 + 0.5 + 97) / 4));
+    REQUIRE(r.nearest.size() == 2);
+    CHECK(r.nearest[0].sample == 0);
+    CHECK(r.nearest[0].reference == 1);
+    CHECK(r.nearest[1].sample == 1);
+    CHECK(r.nearest[1].reference == 2);
+    CHECK(r.nearest[1].ratio == doctest::Approx(1.0 / 9));
+    CHECK(r.quantiles.front().second == 0);
+    CHECK(r.quantiles.back().second == doctest::Approx(97));
+  }
+  TEST_CASE("a training set that holds each item twice still shows copies") {
+    const Tensor train = features(11, 20, 4);
+    const MemorisationResult r = memorisation(train.slice(0, 0, 5), at::cat({train, train}));
+    CHECK(r.exact_duplicates == 1);
+    CHECK(r.near_duplicates == 1);
+    CHECK(exit_of([&] { memorisation(train, train.slice(0, 0, 1)); }) == Exit::kBadNumbers);
+  }
+}
+
+TEST_SUITE("pairwise") {
+  TEST_CASE("three points by hand") {
+    // (3,0), (0,4), (3,4): distances 5, 4, 3; cosines 0, 3/5, 4/5.
+    const PairwiseResult r = pairwise(at::tensor({3.0, 0.0, 0.0, 4.0, 3.0, 4.0}, at::kDouble).view({3, 2}));
+    CHECK(r.euclidean.mean == doctest::Approx(4).epsilon(1e-6));
+    CHECK(r.euclidean.minimum == doctest::Approx(3).epsilon(1e-14));
+    CHECK(r.euclidean.nearest == std::pair<int64_t, int64_t>{1, 2});
+    CHECK(r.cosine.mean == doctest::Approx((1 + 0.4 + 0.2) / 3).epsilon(1e-12));
+    CHECK(r.cosine.minimum == doctest::Approx(0.2).epsilon(1e-12));
+    CHECK(r.cosine.nearest == std::pair<int64_t, int64_t>{1, 2});
+  }
+  TEST_CASE("equals brute force over blocks, with the jackknife's standard error") {
+    const Tensor x = features(11, 1200, 5);
+    const Tensor all = brute(x, x);
+    const PairwiseResult r = pairwise(x);
+    CHECK(relative(r.euclidean.mean, all.sum().item<double>() / (1200.0 * 1199)) < 1e-6);
+    double mean = 0, squares = 0;
+    for (int64_t i = 0; i < 1200; ++i) {
+      const double without = (all.sum() - 2 * all[i].sum()).item<double>() / (1199.0 * 1198);
+      mean += without / 1200;
+      squares += without * without / 1200;
+    }
+    CHECK(relative(r.euclidean.standard_error, std::sqrt(1199 * (squares - mean * mean))) < 1e-3);
+  }
+  TEST_CASE("equal items have distance 0 exactly") {
+    const PairwiseResult r = pairwise(features(11, 1, 7).expand({5, 7}).contiguous());
+    CHECK(r.cosine.minimum == 0);
+    CHECK(r.euclidean.minimum == 0);
+    CHECK(r.cosine.mean == doctest::Approx(0).epsilon(1e-12));
+    CHECK(exit_of([] { pairwise(features(1, 1, 3)); }) == Exit::kBadNumbers);
+  }
+}
