@@ -12,6 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 std::atomic<int> g_requests{0};
+std::atomic<int> g_signal{SIGTERM};  // the first that asked for a stop
 Clock::time_point g_deadline = Clock::time_point::max();
 
 extern "C" void on_stop_signal(int number) {
@@ -19,6 +20,7 @@ extern "C" void on_stop_signal(int number) {
     signal(number, SIG_DFL);
     raise(number);
   }
+  g_signal = number;
 }
 
 }  // namespace
@@ -35,6 +37,13 @@ bool stop_requested() { return g_requests.load() > 0 || Clock::now() >= g_deadli
 void set_time_limit(double seconds) {
   g_deadline = seconds > 0 ? Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))
                            : Clock::time_point::max();
+}
+
+void die_of_stop_signal() {
+  const int number = g_signal;
+  signal(number, SIG_DFL);
+  raise(number);
+  _exit(128 + number);  // only if the signal is blocked
 }
 
 void reset_stop_request() {

@@ -12,6 +12,10 @@ bool stop_requested();
 /// Asks for a stop `seconds` from now; 0 = none.
 void set_time_limit(double seconds);
 
+/// For work that has no checkpoint: once its temporary files are removed, ends the process by the signal that asked for the stop
+/// (by SIGTERM if a time limit did), so that the caller sees 128 + n.
+[[noreturn]] void die_of_stop_signal();
+
 /// For tests: forgets an earlier request.
 void reset_stop_request();
 

@@ -22,6 +22,11 @@ class Sampler {
 };
 std::unique_ptr<Sampler> make_sampler(const SamplerOptions& options, const NoiseSchedule& schedule);
 
+/// Classes of the samples with these global indices, [N] int64. `which`: "balanced" (index mod num_classes), "random" (uniform,
+/// keyed by (seed, kLabel, index)), "none" (the null class, num_classes), or one class as a number.
+/// Throws Error(kUsage, "--class", ...) for anything else.
+Tensor choose_labels(const std::string& which, const std::vector<int64_t>& items, int64_t num_classes, uint64_t seed);
+
 /// Classifier-free guidance: u + w (c - u), both branches in one doubled batch, null class first.
 /// w = 1, or a condition without label: one plain call. Source: Ho & Salimans 2022; the combination is in model_output space.
 struct GuidedDenoiser {

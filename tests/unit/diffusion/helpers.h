@@ -1,0 +1,80 @@
+// What the tests of the diffusion room share.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <nlohmann/json.hpp>
+
+#include "diffusion/options.h"
+#include "nn/denoiser.h"
+
+namespace plumb::diffusion::testing {
+
+using Json = nlohmann::ordered_json;
+
+/// tests/numeric/NAME.
+inline Json read_numeric(const std::string& name) {
+  const char* root = std::getenv("PLUMB_SOURCE_DIR");
+  std::ifstream file(std::string(root ? root : ".") + "/tests/numeric/" + name);
+  REQUIRE_MESSAGE(file.good(), "run from the repository's root or set PLUMB_SOURCE_DIR");
+  return Json::parse(file);
+}
+
+/// The case of this id in policy-gradient.json (docs of its numbers: the file's own notes).
+inline Json oracle_case(const std::string& id) {
+  for (const Json& one : read_numeric("policy-gradient.json").at("cases")) {
+    if (one.at("id") == id) return one;
+  }
+  FAIL("no case " << id);
+  return {};
+}
+
+/// A JSON number, list or list of lists as a float64 tensor.
+inline at::Tensor tensor_of(const Json& json) {
+  if (!json.is_array()) return at::scalar_tensor(json.get<double>(), at::kDouble);
+  std::vector<at::Tensor> rows;
+  for (const Json& row : json) rows.push_back(tensor_of(row));
+  return at::stack(rows);
+}
+
+inline double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+  REQUIRE(a.sizes() == b.sizes());
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+/// The oracles are written with 9 significant digits; their file asks for 1e-6 absolute plus relative.
+inline void check_close(const at::Tensor& value, const Json& expected, double tolerance = 1e-6) {
+  const at::Tensor want = tensor_of(expected);
+  REQUIRE(value.sizes() == want.sizes());
+  const double excess = ((value.to(at::kDouble) - want).abs() - tolerance * want.abs()).max().item<double>();
+  CHECK_MESSAGE(excess <= tolerance, value << "\nexpected\n" << want);
+}
+
+/// model_output = x * weight + 0.1 * (label + 1) * bias + t / 1000: a network small enough to reason about.
+class TinyDenoiser : public nn::Denoiser {
+ public:
+  explicit TinyDenoiser(int64_t num_classes = 0) : num_classes_(num_classes) {
+    register_parameter("weight", weight_);
+    register_parameter("bias", bias_);
+  }
+  at::Tensor forward(const at::Tensor& x_t, const at::Tensor& timestep, const nn::Condition& condition) override {
+    ++calls;
+    at::Tensor output = x_t * weight_ + (timestep.to(x_t.scalar_type()) / 1000).reshape({-1, 1});
+    if (condition.label.defined()) output = output + 0.1 * (condition.label.to(x_t.scalar_type()) + 1).reshape({-1, 1}) * bias_;
+    return output;
+  }
+  int64_t num_classes() const override { return num_classes_; }
+  io::Json config() const override { return {{"type", "tiny"}}; }
+  int calls = 0;
+
+ private:
+  int64_t num_classes_;
+  at::Tensor weight_ = at::full({4}, 0.5), bias_ = at::ones({4});
+};
+
+}  // namespace plumb::diffusion::testing

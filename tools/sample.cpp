@@ -1,0 +1,157 @@
+// sample: draws items from a diffusion model. Man page: sample(1).   SPDX-License-Identifier: Apache-2.0
+#include "cli/tool.h"
+#include "diffusion/options.h"
+
+namespace {
+
+struct SampleOptions {
+  std::string model;
+  int64_t count = 64, batch_size = 64, first = 0;
+  uint64_t seed = 0;
+  std::string shard;
+  std::string label_class = "balanced";
+  double guidance_scale = 1.0, lora_scale = 1.0;
+  plumb::diffusion::SamplerOptions sampler;
+  plumb::cli::CommonOptions common;
+};
+
+[[maybe_unused]] void describe(plumb::OptionTable& t, SampleOptions& o) {
+  t.group("What to draw");
+  t.add("model", &o.model, "model to draw from; by default the nearest model on the input's lineage").metavar("MODEL.h5").file();
+  t.add("count", &o.count, "number of samples").short_name('n').range(1, 1e12);
+  t.add("class", &o.label_class, "class of the samples: balanced (in turn), random, none, or one class by number or name")
+      .metavar("CLASS").suggest({"balanced", "random", "none"});
+  t.add("seed", &o.seed, "seed of all noise and random classes");
+  t.add("first", &o.first, "index of the first sample: sample k of a seed is the same in every run").range(0, 1e15);
+  t.add("shard", &o.shard, "draw only part I of N (I from 0) of the samples").metavar("I/N");
+  t.group("How to draw");
+  plumb::diffusion::describe(t, o.sampler);
+  t.add("guidance-scale", &o.guidance_scale, "classifier-free guidance: 1 = none, above 1 = closer to the class")
+      .range(0.0, 1000.0);
+  t.add("lora-scale", &o.lora_scale, "strength of the model's LoRA adapter: 0 = the base model").range(-100.0, 100.0);
+  t.add("batch-size", &o.batch_size, "samples a network call; affects speed and memory only").range(1, 65536).runtime();
+  plumb::cli::describe_common(t, o.common, {.compress = true});
+}
+
+}  // namespace
+
+#ifndef PLUMB_FRONT
+#include <algorithm>
+#include <numeric>
+
+#include <ATen/ATen.h>
+
+#include "core/signals.h"
+#include "core/text.h"
+#include "diffusion/sampler.h"
+#include "nn/data.h"
+#include "nn/precision.h"
+
+namespace {
+
+using namespace plumb;
+
+struct StopRequested {};  // thrown between steps so that the temporary file goes before the process does
+
+/// The samples [begin, end) of --first, --count and --shard.
+std::pair<int64_t, int64_t> item_range(const SampleOptions& o) {
+  if (o.shard.empty()) return {o.first, o.first + o.count};
+  const std::vector<std::string> parts = split(o.shard, '/');
+  const auto number = [&](size_t i) { return parts.size() == 2 ? parse_int(parts[i], "--shard") : -1; };
+  const int64_t part = number(0), parts_in_all = number(1);
+  if (part < 0 || part >= parts_in_all || parts_in_all > o.count) {
+    throw Error(Exit::kUsage, "--shard", cat("'", o.shard, "' is not I/N with 0 <= I < N <= count"), "for example 0/4");
+  }
+  const auto cut = [&](int64_t i) { return o.first + o.count / parts_in_all * i + std::min(i, o.count % parts_in_all); };
+  return {cut(part), cut(part + 1)};
+}
+
+/// --class as choose_labels takes it: a class may be named.
+std::string class_choice(cli::Context& ctx, const SampleOptions& o, const nn::Model& model) {
+  if (model.denoiser->num_classes() == 0) {
+    if (ctx.was_set("class") && o.label_class != "none") {
+      throw Error(Exit::kUsage, "--class", "the model is unconditional: it has no classes");
+    }
+    return "none";
+  }
+  const auto names = model.manifest.json().find("classes");
+  if (names == model.manifest.json().end() || !names->is_array()) return o.label_class;
+  for (size_t i = 0; i < names->size(); ++i) {
+    if ((*names)[i] == o.label_class) return std::to_string(i);
+  }
+  return o.label_class;
+}
+
+int run(cli::Context& ctx, const SampleOptions& o) {
+  const at::Device device = nn::parse_device(o.common.device);
+  const nn::Precision precision = nn::parse_precision(o.common.precision, device, false);
+  nn::setup_torch(ctx.threads());
+  const auto [begin, end] = item_range(o);
+  const io::Manifest source = o.model.empty() ? ctx.need("model") : ctx.read(o.model, "model");
+  nn::Model model = nn::load_model(source, device, o.lora_scale);
+  const diffusion::NoiseSchedule schedule(diffusion::ScheduleOptions::from_json(model.schedule, source.label()));
+  const auto sampler = diffusion::make_sampler(o.sampler, schedule);
+  const auto codec = nn::make_codec(model.space, source.label());
+  const std::vector<int64_t> item_shape = codec->model_shape();
+  const std::string which = class_choice(ctx, o, model);
+  const int64_t num_classes = model.denoiser->num_classes();
+  const diffusion::GuidedDenoiser guided{*model.denoiser, o.guidance_scale};
+  if (o.guidance_scale != 1.0 && which == "none") {
+    throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class");
+  }
+  diffusion::choose_labels(which, {}, num_classes, o.seed);  // a bad class is refused before the work starts
+
+  io::Manifest manifest = ctx.manifest("samples", {{"model", source}});
+  manifest.json()["count"] = end - begin;
+  manifest.json()["space"] = model.space.to_json();
+  manifest.json()["seed"] = o.seed;
+  manifest.json()["first"] = begin;
+  if (num_classes > 0 && model.manifest.json().contains("classes")) manifest.json()["classes"] = model.manifest.json().at("classes");
+  if (ctx.dry_run()) {
+    const int64_t calls = static_cast<int64_t>(sampler->timesteps().size()) * (o.guidance_scale == 1.0 ? 1 : 2);
+    return ctx.finish_dry_run({{"count", end - begin}, {"first", begin}, {"space", model.space.to_json()},
+        {"parameters", model.denoiser->parameter_count()}, {"timesteps", sampler->timesteps()},
+        {"network_calls_per_item", calls}, {"output_bytes", (end - begin) * (model.space.numel() * (model.space.stored_as_bytes() ? 1 : 4) + 16)}});
+  }
+
+  const at::NoGradGuard no_grad;
+  install_stop_handlers();
+  try {
+    io::H5Writer output = ctx.create("samples");
+    output.create(model.space.dataset(), model.space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32, model.space.shape);
+    if (num_classes > 0) output.create("label", io::Type::kI64, {});
+    output.create("seed", io::Type::kU64, {});
+    const auto denoise = [&](const at::Tensor& x_t, const at::Tensor& t, const nn::Condition& condition) {
+      const nn::PrecisionGuard guard(precision, device);
+      return guided(x_t, t, condition).to(at::kFloat);
+    };
+    Progress progress("sampling", end - begin);
+    for (int64_t at = begin; at < end; at += o.batch_size) {
+      std::vector<int64_t> items(static_cast<size_t>(std::min(o.batch_size, end - at)));
+      std::iota(items.begin(), items.end(), at);
+      nn::Condition condition;
+      const at::Tensor labels = diffusion::choose_labels(which, items, num_classes, o.seed);
+      if (num_classes > 0) condition.label = labels.to(device);
+      const at::Tensor x0 = diffusion::run_chain(*sampler, denoise, items, o.seed, item_shape, condition, device,
+          [](size_t, int64_t, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
+            if (stop_requested()) throw StopRequested();
+          });
+      if (!at::isfinite(x0).all().item<bool>()) {
+        throw Error(Exit::kBadNumbers, source.label(), cat("samples from ", at, " on are not finite"), "is the model trained?");
+      }
+      nn::append_rows(output, model.space.dataset(), codec->decode(x0));
+      if (num_classes > 0) nn::append_rows(output, "label", which == "none" ? at::full_like(labels, -1) : labels);
+      const std::vector<uint64_t> seeds(items.size(), o.seed);
+      output.append("seed", io::Type::kU64, static_cast<int64_t>(seeds.size()), seeds.data());
+      progress.update(items.back() + 1 - begin);
+    }
+    return ctx.finish(output, manifest);
+  } catch (const StopRequested&) {
+    die_of_stop_signal();
+  }
+}
+
+}  // namespace
+#endif
+
+PLUMB_TOOL(SampleOptions, "sample", "draws samples from a diffusion model", "model -> samples")
