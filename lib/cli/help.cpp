@@ -106,7 +106,7 @@ std::string help_text(const ToolInfo& info, const OptionTable& table, size_t wid
   entry("-h, --help", "print this and exit");
   entry("    --version", "print the version and exit; with --json, also those of what it stands on");
   out += "\n" + wrap("Exit status: 0 done, 1 failed or \"no\", 2 usage, 3 bad input, 4 bad numbers, 75 stopped after a "
-                     "checkpoint (run it again). Manual: man " + info.name + ", or plumb help " + info.name + ".", 0, width) + "\n";
+                     "checkpoint (run it again). Manual: plumb help " + info.name + ".", 0, width) + "\n";
   return out;
 }
 

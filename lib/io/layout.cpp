@@ -70,7 +70,9 @@ class LayoutCheck {
     const auto shape = row["shape"].get<std::vector<std::string>>();
     if (!fits(info.shape, shape)) {
       std::string hint;
-      for (const auto& [symbol, size] : symbols_) hint += (hint.empty() ? " with " : ", ") + cat(symbol, " = ", size);
+      for (const std::string& symbol : shape) {
+        if (symbols_.count(symbol)) hint += (hint.empty() ? " with " : ", ") + cat(symbol, " = ", symbols_.at(symbol));
+      }
       problems_.push_back(cat("'", name, "' is ", shape_text(info.shape), ", should be [", join(shape, ","), "]", hint));
     }
   }

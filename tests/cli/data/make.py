@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""make.py WHAT...: tiny inputs for the tables, in the current folder, from the standard library alone.
+
+  idx       img.idx lab.idx      12 grey 4x4 images of 3 classes (image i has all pixels 20 i), IDX
+  patches   patches.idx patches-lab.idx   160 grey 8x8 images: class 0 bright on the left, 1 on the right, IDX
+  vectors   v.npy                6 vectors of 3 float32, NPY
+  far       w.npy                the vectors plus 2
+  few       few.npy              4 vectors of 5
+  unet      unet/                a diffusers folder with two tensors, float32
+  bad       bad/*.h5 *.json      foreign, empty, truncated, newer, NaN; needs good.h5
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import os
+import pathlib
+import struct
+import sys
+
+
+def npy(path, descr, shape, data):
+    head = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
+    head += " " * (64 - (10 + len(head) + 1) % 64) + "\n"
+    pathlib.Path(path).write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + data)
+
+
+def idx():
+    pixels = b"".join(bytes([20 * i]) * 16 for i in range(12))
+    pathlib.Path("img.idx").write_bytes(struct.pack(">IIII", 0x803, 12, 4, 4) + pixels)
+    pathlib.Path("lab.idx").write_bytes(struct.pack(">II", 0x801, 12) + bytes(i % 3 for i in range(12)))
+
+
+def patches():
+    pixels = bytearray()
+    for i in range(160):
+        for p in range(64):
+            bright = (p % 8 >= 4) == (i % 2 == 1)
+            pixels.append((i * 37 + p * 101) % 32 + (60 + i * 53 % 160 if bright else 0))
+    pathlib.Path("patches.idx").write_bytes(struct.pack(">IIII", 0x803, 160, 8, 8) + pixels)
+    pathlib.Path("patches-lab.idx").write_bytes(struct.pack(">II", 0x801, 160) + bytes(i % 2 for i in range(160)))
+
+
+def vectors():
+    npy("v.npy", "<f4", (6, 3), struct.pack("<18f", *range(18)))
+    npy("nan.npy", "<f4", (6, 3), struct.pack("<18f", *([1.0] * 16), float("nan"), 0.5))
+
+
+def far():
+    npy("w.npy", "<f4", (6, 3), struct.pack("<18f", *range(2, 20)))
+
+
+def few():
+    npy("few.npy", "<f4", (4, 5), struct.pack("<20f", *[(7 * i % 11) / 4 for i in range(20)]))
+
+
+def unet():
+    os.makedirs("unet", exist_ok=True)
+    config = {"_class_name": "UNet2DModel", "in_channels": 1, "out_channels": 1, "sample_size": 8, "block_out_channels": [8],
+              "down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"]}
+    pathlib.Path("unet/config.json").write_text(json.dumps(config))
+    tensors = {"conv_in.weight": [8, 1, 3, 3], "conv_out.weight": [1, 8, 3, 3]}
+    header, data = {}, b""
+    for name, shape in tensors.items():
+        values = struct.pack("<72f", *[i / 8 for i in range(72)])
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
+        data += values
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    pathlib.Path("unet/diffusion_pytorch_model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    pathlib.Path("unet/scheduler_config.json").write_text(json.dumps({"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear"}))
+
+
+def bad():
+    os.makedirs("bad", exist_ok=True)
+    good = pathlib.Path("good.h5").read_bytes()
+    pathlib.Path("bad/empty.h5").write_bytes(b"")
+    pathlib.Path("bad/foreign.h5").write_bytes(b"not HDF5 at all\n" * 100)
+    pathlib.Path("bad/truncated.h5").write_bytes(good[: len(good) // 2])
+    pathlib.Path("bad/changed.h5").write_bytes(good.replace(b"\x28" * 16, b"\x29" * 16, 1))
+    pathlib.Path("bad/newer.json").write_text('{"format":"plumb/99","kind":"samples"}\n')
+    pathlib.Path("bad/broken.json").write_text('{"format":"plumb/1","kind":')
+    pathlib.Path("bad/other.json").write_text('{"a":1}\n')
+    pathlib.Path("bad/schema.json").write_text('{"format":"plumb/1","kind":"metrics","metrics":3,"seed":-1}\n')
+
+
+if __name__ == "__main__":
+    for what in sys.argv[1:]:
+        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "unet": unet, "bad": bad}[what]()
