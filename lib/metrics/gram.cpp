@@ -24,11 +24,11 @@ void check_features(const Tensor& x, const std::string& name) {
 
 Tensor unit_rows(const Tensor& x) {
   const Tensor rows = x.to(at::kDouble);
-  const Tensor norms = rows.square().sum(1, true).sqrt();
-  if (const auto zeros = (norms == 0).sum().item<int64_t>(); zeros > 0) {
-    log::warn(zeros, " of ", x.size(0), " items have all-zero features: their cosine with anything counts as 0");
-  }
-  return rows / norms.masked_fill(norms == 0, 1);
+  const Tensor norms = rows.square().sum(1, true).sqrt(), zero = norms == 0;
+  const auto zeros = zero.sum().item<int64_t>();
+  if (zeros == 0) return rows / norms;
+  log::warn(zeros, " of ", x.size(0), " items have all-zero features, which have no direction: they count as one of their own");
+  return at::cat({rows / norms.masked_fill(zero, 1), zero.to(at::kDouble)}, 1);
 }
 
 void add_gram(Tensor& sum, const Tensor& rows) {

@@ -9,7 +9,8 @@ using at::Tensor;
 /// Throws Error(kBadNumbers, name, ...) unless x is [N,d] floating point, finite, with N, d >= 1.
 void check_features(const Tensor& x, const std::string& name);
 
-/// Rows divided by their Euclidean norm, float64. Rows of norm 0 stay 0, with a warning: they have no direction.
+/// Rows divided by their Euclidean norm, float64 [N,d]. Rows of norm 0 have no direction: with a warning they get one of their
+/// own, a column more, equal among themselves and orthogonal to the rest.
 Tensor unit_rows(const Tensor& x);
 
 /// sum [d,d] float64 += rowsᵀ rows [d,d], for the lower triangle of 512-column panels only (the rest is left alone);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes metrics_reference.json: what the Python peers say about features made by a formula.
 
-Needs numpy, scipy, scikit-learn, pytorch-fid, torch-fidelity, prdc, vendi-score. The features are made by the same formula
-in tests/unit/metrics/synthetic.h, exact in float32, so no data file is needed.   SPDX-License-Identifier: Apache-2.0
+Needs numpy, scipy, scikit-learn, torch, pytorch-fid, torch-fidelity, prdc, vendi-score, pillow. The features are made by a formula
+(synthetic.py), so no data file is needed.   SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
 import importlib.metadata
@@ -10,59 +10,18 @@ import importlib.util
 import io
 import json
 import os
-import sys
-import types
 
 import numpy as np
 
-
-def stub(name, **contents):
-    """Puts an empty module in place of one that would load networks."""
-    module = types.ModuleType(name)
-    module.__dict__.update(contents)
-    sys.modules[name] = module
-    return module
-
-
-def submodule(package, name):
-    """Imports package/name.py without running package/__init__.py, which may want torchvision."""
-    if package not in sys.modules:
-        stub(package, __path__=list(importlib.util.find_spec(package).submodule_search_locations))
-    return importlib.import_module(f"{package}.{name}")
-
-
-def splitmix64(x):
-    """Steele et al. 2014; x uint64."""
-    with np.errstate(over="ignore"):
-        z = x + np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
-
-
-def uniform(seed, n, d):
-    """[n,d] in [0,1), 24 bits: element (i,j) from the counter seed * 2^40 + i * d + j."""
-    counter = np.uint64(seed << 40) + np.arange(n * d, dtype=np.uint64).reshape(n, d)
-    return (splitmix64(counter) >> np.uint64(40)).astype(np.float64) / 2.0**24
-
-
-def features(seed, n, d, shift=0.0):
-    """Columns of unequal scale, neighbours correlated, one common factor; float32."""
-    own, common = uniform(seed, n, d), uniform(seed + 1, n, 1)
-    scale = 0.25 + (np.arange(d) % 7) * 0.125
-    left = np.roll(own, 1, axis=1)
-    return (scale * (own + 0.5 * left - 0.75) + 0.25 * common + shift).astype(np.float32)
+from synthetic import features, frechet_peer, stub, submodule, uniform
 
 
 def main():
-    peers = ["numpy", "scipy", "scikit-learn", "pytorch-fid", "torch-fidelity", "prdc", "vendi-score"]
+    peers = ["numpy", "scipy", "scikit-learn", "pytorch-fid", "torch-fidelity", "prdc", "vendi-score", "pillow"]
     out = {"made_by": "tests/numeric/make_metrics_reference.py",
            "peers": {p: importlib.metadata.version(p) for p in peers}}
 
-    stub("torchvision", transforms=stub("torchvision.transforms"))
-    stub("pytorch_fid", __path__=list(importlib.util.find_spec("pytorch_fid").submodule_search_locations))
-    stub("pytorch_fid.inception", InceptionV3=type("InceptionV3", (), {"BLOCK_INDEX_BY_DIM": {2048: 3}}))
-    frechet = submodule("pytorch_fid", "fid_score").calculate_frechet_distance
+    frechet = frechet_peer()
     out["frechet"] = []
     for n, m, d, shift in [(600, 700, 32, 0.125), (600, 700, 32, 5.0), (300, 300, 64, 0.0), (40, 300, 64, 0.125)]:
         x, y = features(11, n, d).astype(np.float64), features(21, m, d, shift).astype(np.float64)
@@ -111,10 +70,19 @@ def main():
             out["vendi"].append({"n": n, "d": d, "q": str(q), "cosine": float(dual), "sigma": sigma,
                                  "rbf": float(vendi.score_K(rbf, q=q))})
 
+    from PIL import Image
+    out["resize"] = []
+    for height, width, size in [(5, 6, 11), (12, 12, 5)]:  # up and down; the float path of clean-fid
+        picture = np.floor(uniform(51, height, width) * 256).astype(np.float32)
+        resized = np.asarray(Image.fromarray(picture, mode="F").resize((size, size), Image.BICUBIC)).clip(0, 255)
+        out["resize"].append({"height": height, "width": width, "size": size,
+                              "values": [round(float(v), 4) for v in resized.ravel()]})
+
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "metrics_reference.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(out, file, indent=1)
         file.write("\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -156,6 +156,11 @@ TEST_SUITE("vendi") {
     CHECK(vendi(at::tensor({0.0, 2.0}, at::kDouble).unsqueeze(1), "rbf", fixed).scores[0].value ==
           doctest::Approx(2 / (1 + std::exp(-2))).epsilon(1e-12));
   }
+  TEST_CASE("items without direction count as one of their own") {
+    // 3 of 4 items in one direction, one item of zeros: eigenvalues 3/4 and 1/4.
+    const Tensor x = at::tensor({2.0, 5.0, 1.0, 0.0}, at::kDouble).unsqueeze(1).repeat({1, 3});
+    CHECK(vendi(x, "cosine", no_bootstrap({"2"})).scores[0].value == doctest::Approx(1 / (0.5625 + 0.0625)).epsilon(1e-12));
+  }
   TEST_CASE("both sides agree, orders fall, scale changes nothing for cosine") {
     const std::vector<std::string> all{"0.5", "1", "2", "inf"};
     const Tensor x = features(11, 40, 39, 0.2), wide = at::cat({x, at::zeros({40, 3})}, 1);  // 39 < 40 < 42

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""bench: our commands against Python peers on the same work, alternated in one run, as ratios of medians.
+
+  tests/bench/bench.py --bin build/bin [NAME...] [--repeat N] [--threads N] [--list]
+
+Each side is a command that does the work once and prints one JSON line {"seconds", "cpu_seconds", "value"}: wall and CPU time
+of the work alone, without start-up, reading and making the input, and a number that both sides must agree on. The driver
+times the whole processes as well. A ratio above 1 means that ours is faster; `goal` is what the row should reach.
+The sides take turns, so that a busy machine slows both; with one thread (the default) the ratio of CPU times is the steadier.
+
+Peers run by the Python in $PLUMB_PEERS, else by one that this script makes in .deps/peers from peers.txt.
+To add a row: a line of ROWS, and for each side a program that prints that JSON.   SPDX-License-Identifier: Apache-2.0
+"""
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+
+@dataclasses.dataclass
+class Row:
+    name: str
+    ours: str          # {bin}: our executables
+    peer: str          # {python}: the peers' Python; {peers}: tests/bench/peers
+    peer_name: str
+    goal: float        # ratio of CPU times to reach
+    tolerance: float   # relative, of the values
+    repeat: int = 5
+
+
+ROWS = [
+    Row("frechet-1024", "{bin}/bench_metrics frechet 1024 2560", "{python} {peers}/metrics.py frechet 1024 2560",
+        "pytorch-fid calculate_frechet_distance", 6, 1e-6),
+    Row("frechet-2048", "{bin}/bench_metrics frechet 2048 5120", "{python} {peers}/metrics.py frechet 2048 5120",
+        "pytorch-fid calculate_frechet_distance", 6, 1e-6, repeat=3),
+    Row("vendi-4000", "{bin}/bench_metrics vendi 1280 4000", "{python} {peers}/metrics.py vendi 1280 4000",
+        "vendi-score score_K of the 4000 x 4000 kernel", 10, 1e-8, repeat=3),
+]
+
+
+def peers_python():
+    if os.environ.get("PLUMB_PEERS"):
+        return os.environ["PLUMB_PEERS"]
+    home = ROOT / ".deps/peers"
+    python, stamp, wanted = home / "bin/python", home / "installed.txt", (HERE / "peers.txt").read_text()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return str(python)
+    print(f"bench: installing the peers into {home} (about 1 GB)", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "-r", HERE / "peers.txt"]
+    cpu = ["--extra-index-url", "https://download.pytorch.org/whl/cpu"]
+    if subprocess.run(pip + cpu, check=False).returncode != 0:
+        subprocess.run(pip, check=True)
+    stamp.write_text(wanted)
+    return str(python)
+
+
+def run(command, threads):
+    env = dict(os.environ, **{f"{x}_NUM_THREADS": str(threads) for x in ("OMP", "MKL", "OPENBLAS")})
+    start = time.monotonic()
+    done = subprocess.run(command, shell=True, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    wall = time.monotonic() - start
+    if done.returncode != 0:
+        raise SystemExit(f"bench: exit {done.returncode}: {command}")
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]), process_seconds=wall)
+
+
+def measure(row, places, repeat, threads):
+    sides = {"ours": row.ours.format(**places), "peer": row.peer.format(**places)}
+    runs = {side: [] for side in sides}
+    for turn in range(repeat):
+        for side in ("ours", "peer") if turn % 2 == 0 else ("peer", "ours"):
+            runs[side].append(run(sides[side], threads))
+    median = {side: {key: statistics.median(r[key] for r in runs[side]) for key in runs[side][0]} for side in sides}
+    ours, peer = median["ours"], median["peer"]
+    difference = abs(ours["value"] - peer["value"]) / max(abs(peer["value"]), 1e-300)
+    ratio = {key: peer[key] / ours[key] for key in ("seconds", "cpu_seconds", "process_seconds")}
+    return {"name": row.name, "peer": row.peer_name, "repeat": repeat, "threads": threads, "ours": ours, "other": peer,
+            "ratio": ratio, "goal": row.goal, "reached": ratio["cpu_seconds"] >= row.goal,
+            "difference": difference, "agrees": difference <= row.tolerance}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows to run; default all")
+    parser.add_argument("--bin", default=str(ROOT / "build/bin"), help="folder of our executables")
+    parser.add_argument("--repeat", type=int, help="runs of each side; default by row")
+    parser.add_argument("--threads", type=int, default=1, help="threads of both sides")
+    parser.add_argument("--json", metavar="FILE", help="also write all figures")
+    parser.add_argument("--list", action="store_true", help="print the rows' names")
+    args = parser.parse_args()
+    if args.list:
+        print("\n".join(row.name for row in ROWS))
+        return 0
+    unknown = set(args.names) - {row.name for row in ROWS}
+    if unknown:
+        parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in ROWS)}")
+    bin_folder = pathlib.Path(args.bin).resolve()
+    if not (bin_folder / "bench_metrics").exists():  # not part of `all`
+        subprocess.run(["cmake", "--build", bin_folder.parent, "--target", "bench"], check=True, stdout=sys.stderr)
+    places = {"bin": bin_folder, "python": peers_python(), "peers": HERE / "peers"}
+    results = []
+    print(f"{'row':<16} {'ours s':>9} {'peer s':>9} {'ratio':>7} {'CPU':>7} {'process':>8} {'goal':>6} {'difference':>11}  peer")
+    for row in ROWS:
+        if args.names and row.name not in args.names:
+            continue
+        r = measure(row, places, args.repeat or row.repeat, args.threads)
+        results.append(r)
+        mark = ("" if r["reached"] else "  BELOW GOAL") + ("" if r["agrees"] else "  VALUES DIFFER")
+        print(f"{r['name']:<16} {r['ours']['seconds']:>9.3f} {r['other']['seconds']:>9.3f} {r['ratio']['seconds']:>7.2f} "
+              f"{r['ratio']['cpu_seconds']:>7.2f} {r['ratio']['process_seconds']:>8.2f} {r['goal']:>6.1f} {r['difference']:>11.1e}  "
+              f"{r['peer']}{mark}", flush=True)
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
+    return 0 if all(r["reached"] and r["agrees"] for r in results) else 1
+
+
+sys.exit(main())

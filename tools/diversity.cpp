@@ -1,0 +1,92 @@
+// diversity: how varied samples are, by features of a fixed network, and whether they copy the training set.
+// Man page: diversity(1).   SPDX-License-Identifier: Apache-2.0
+#include "cli/tool.h"
+#include "metrics/names.h"
+#include "metrics/settings.h"
+
+namespace {
+
+struct DiversityOptions {
+  std::string reference;
+  std::string features = "default";
+  std::vector<std::string> metrics{"vendi", "pairwise", "spectral", "memorisation"};
+  bool per_class = true;
+  int64_t batch_size = 64, limit = 0;
+  uint64_t seed = 0;
+  plumb::metrics::Settings settings;
+  plumb::cli::CommonOptions common;
+};
+
+[[maybe_unused]] void describe(plumb::OptionTable& t, DiversityOptions& o) {
+  t.group("What is measured");
+  t.add("reference", &o.reference, "training set (dataset, samples or features .h5) for spectral and memorisation").short_name('r').file();
+  t.add("features", &o.features, "feature network: default, raw, classifier:FILE.h5 or torchscript:FILE.pt[,size=299][,range=255|1|-1]")
+      .metavar("SPEC").suggest({"default", "raw", "classifier:", "torchscript:"});
+  t.add("limit", &o.limit, "use the first N items of each side; 0 = all").metavar("N").range(0, 1e12);
+  t.add("batch-size", &o.batch_size, "items in one pass of the network; affects speed and memory").range(1, 65536).runtime();
+  t.group("Metrics");
+  t.add("metric", &o.metrics, "which to compute; see plumb-metrics(7)").one_of(plumb::metrics::metric_names());
+  t.add("per-class", &o.per_class, "also within each class, where the items have labels");
+  t.add("vendi.order", &o.settings.vendi.orders, "orders of the entropy, above 0, or inf").metavar("Q").suggest({"0.5", "1", "2", "inf"});
+  t.add("vendi.kernel", &o.settings.vendi.kernels, "similarity of two items; rbf is left out by default beyond 4096 items").one_of({"cosine", "rbf"});
+  t.add("vendi.bandwidth", &o.settings.vendi.bandwidth, "sigma of the rbf kernel; 0 = the median pairwise distance").range(0, 1e12);
+  t.add("bootstrap", &o.settings.vendi.bootstrap, "resamples behind the intervals of vendi; 0 = none").range(0, 1e5);
+  t.add("memorisation.ratio", &o.settings.memorisation.ratio,
+        "near-duplicate: the nearest training item is nearer than this share of the distance to the second nearest").range(0, 1);
+  t.add("memorisation.list", &o.settings.memorisation.list, "how many of the closest pairs to name").range(0, 1e6);
+  t.add("seed", &o.seed, "seed of the resamples");
+  plumb::cli::describe_common(t, o.common, {.precision = false});
+}
+
+}  // namespace
+
+#ifndef PLUMB_FRONT
+#include "core/log.h"
+#include "metrics/evaluation.h"
+#include "nn/data.h"
+
+namespace {
+
+using namespace plumb;
+
+int run(cli::Context& ctx, const DiversityOptions& o) {
+  const at::Device device = nn::parse_device(o.common.device);
+  nn::setup_torch(ctx.threads());
+  if (o.settings.vendi.bootstrap == 1) throw Error(Exit::kUsage, "--bootstrap", "1 resample gives no interval", "0 or at least 2");
+  const io::Manifest input = ctx.input();
+  const io::Manifest items = metrics::find_items(input);
+  const bool npz = o.reference.ends_with(".npz");
+  std::optional<io::Manifest> reference_manifest;
+  if (!o.reference.empty() && !npz) reference_manifest = ctx.read(o.reference, "");
+  if (ctx.dry_run()) return ctx.finish_dry_run({{"items", items.count()}, {"features", o.features}, {"metrics", o.metrics}});
+
+  metrics::Extractor extractor(o.features, device, o.batch_size, o.limit);
+  const metrics::Features samples = extractor.features(items);
+  std::optional<metrics::Reference> reference;
+  if (npz) reference = metrics::load_statistics(o.reference, samples);
+  if (reference_manifest) reference = metrics::load_reference(*reference_manifest, extractor, samples);
+  metrics::Settings settings = o.settings;
+  settings.vendi.seed = settings.kernel_distance.seed = o.seed;
+  settings.vendi.kernels_chosen = ctx.was_set("vendi.kernel");
+  settings.vendi.per_class = settings.pairwise.per_class = o.per_class;
+  const metrics::MetricInput in{samples, reference && reference->features ? &*reference->features : nullptr,
+                                reference && reference->statistics ? &*reference->statistics : nullptr};
+  const io::Json results = metrics::evaluate_metrics(o.metrics, ctx.was_set("metric"), in, settings);
+
+  // `samples` first: the next command in a pipe takes the nearest samples, which must not be the reference.
+  std::vector<std::pair<std::string, io::Manifest>> inputs{{"samples", items}};
+  if (input.json() != items.json()) inputs.emplace_back("previous", input);
+  if (reference) inputs.emplace_back("reference", reference->manifest);
+  io::Manifest manifest = ctx.manifest("metrics", inputs);
+  manifest.json()["metrics"] = results;
+  manifest.json()["extractor"] = metrics::extractor_json(samples);
+  log::info("features of ", samples.extractor, samples.digest.empty() ? "" : ", sha256 " + samples.digest.substr(0, 16),
+            ", ", samples.features.size(0), " samples in ", samples.features.size(1), " dimensions");
+  for (const auto& [name, metric] : results.items()) log::info(metrics::summary_line(name, metric));
+  return ctx.finish(manifest);
+}
+
+}  // namespace
+#endif
+
+PLUMB_TOOL(DiversityOptions, "diversity", "measure how varied samples are, and whether they copy the training set", "samples -> metrics")
