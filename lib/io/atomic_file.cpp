@@ -89,7 +89,8 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
 }
 
 AtomicFile::~AtomicFile() {
-  if (!committed_) ::unlink(temporary_.c_str());
+  if (committed_) return;
+  ::unlink(temporary_.c_str());
   const std::lock_guard<std::mutex> lock(g_mutex);
   g_claimed.erase(temporary_);
 }
@@ -99,6 +100,10 @@ void AtomicFile::commit() {
   sync_path(temporary_, O_WRONLY);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_);
   committed_ = true;
+  {
+    const std::lock_guard<std::mutex> lock(g_mutex);
+    g_claimed.erase(temporary_);
+  }
   sync_path(folder_of(path_), O_RDONLY | O_DIRECTORY);
 }
 

@@ -57,7 +57,8 @@ class H5Writer {
   H5Writer(H5Writer&&) noexcept;
   const std::string& path() const;
 
-  /// Creates a dataset of rows of shape `row` with 0 rows; append() adds. Chunks of about 1 MiB along the first axis.
+  /// Creates a dataset of rows of shape `row` with 0 rows; append() adds. Chunks of about 1 MiB along the first axis, or
+  /// of the whole dataset if that is shorter. The dataset appears in the file with its first full chunk, else at commit().
   void create(const std::string& dataset, Type type, const std::vector<int64_t>& row);
   void append(const std::string& dataset, Type type, int64_t count, const void* data);
   /// A whole dataset at once, contiguous. shape {} = scalar. Parent groups are made.

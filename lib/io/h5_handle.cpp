@@ -137,15 +137,15 @@ void check_h5_file(const std::string& path) {
   const bool old = version <= 1;
   const size_t width = head[old ? 13 : 9];
   const size_t base_at = version == 0 ? 24 : version == 1 ? 28 : 12;
-  if (version > 3 || (width != 2 && width != 4 && width != 8)) throw Error(Exit::kBadInput, path, "has a damaged HDF5 superblock");
+  if (version > 3 || width != 8 || head[old ? 14 : 10] != 8) throw Error(Exit::kBadInput, path, "has a damaged HDF5 superblock");
   const auto number = [&](size_t at) {
     uint64_t value = 0;
     for (size_t i = width; i-- > 0;) value = value << 8 | (at + i < got ? head[at + i] : 0);
     return value;
   };
   const uint64_t base = number(base_at), end = number(base_at + 2 * width);
-  if (base > UINT64_MAX - end) throw Error(Exit::kBadInput, path, "has a damaged HDF5 superblock");
-  if (base + end > size) truncated(cat(" of ", base + end));
+  if (base != 0) throw Error(Exit::kBadInput, path, "is HDF5 with a user block, not a plumb artefact");
+  if (end > size) truncated(cat(" of ", end));
 }
 
 }  // namespace plumb::io

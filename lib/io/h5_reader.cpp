@@ -3,11 +3,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/text.h"
 #include "io/h5_handle.h"
+#include "io/h5_layout.h"
 
 namespace plumb::io {
 using h5::Guard;
@@ -19,12 +22,25 @@ constexpr uint64_t kDeflateGain = 1100;             // deflate cannot shrink bel
 constexpr uint64_t kCacheBytes = uint64_t{32} << 20;  // decompressed chunks kept per dataset
 constexpr int kMaxNesting = 32;                     // groups in groups
 
+/// Only whole standard numbers: a damaged type (odd precision or offset) makes HDF5's conversions overrun.
+bool standard_number(hid_t type) {
+  for (const hid_t known : {H5T_STD_U8LE, H5T_STD_I8LE, H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_STD_I64LE, H5T_STD_U64LE,
+                            H5T_STD_I32LE, H5T_STD_U32LE, H5T_STD_I16LE, H5T_STD_U16LE, H5T_IEEE_F32BE, H5T_IEEE_F64BE,
+                            H5T_STD_I64BE, H5T_STD_U64BE, H5T_STD_I32BE, H5T_STD_U32BE, H5T_STD_I16BE, H5T_STD_U16BE}) {
+    if (H5Tequal(type, known) > 0) return true;
+  }
+  return false;
+}
+
 struct Opened {
   Handle id;
   DatasetInfo info;
   uint64_t row_elements = 1;
   bool is_text = false;
   size_t text_size = 0;  // bytes of a fixed-length string, 0 if of variable length
+  std::vector<H5Z_filter_t> filters;
+  std::vector<uint64_t> chunk;             // rows, ..., bytes of an element; empty if contiguous
+  mutable std::set<int64_t> checked;       // first rows of the packed chunk layers known to be sound
 };
 
 uint64_t product(const std::vector<int64_t>& shape, size_t from, bool* overflow) {
@@ -42,6 +58,7 @@ struct H5Reader::State {
   uint64_t file_size = 0;
   Handle file;
   std::map<std::string, Opened> datasets;
+  mutable std::map<haddr_t, std::optional<h5::Layout>> layouts;  // by object address, looked at before HDF5 opens it
 
   [[noreturn]] void fail(const std::string& object, const std::string& what) const {
     throw Error(Exit::kBadInput, path, (object.empty() ? "" : "'" + object + "' ") + what, "copy or make the file again");
@@ -59,8 +76,14 @@ struct H5Reader::State {
         H5Eclear2(H5E_DEFAULT);
         return false;
       }
+      layout_at(link.u.address, prefix);
     }
     return true;
+  }
+
+  const std::optional<h5::Layout>& layout_at(haddr_t address, const std::string& name) const {
+    const auto known = layouts.find(address);
+    return known != layouts.end() ? known->second : layouts.emplace(address, h5::read_layout(path, address, name)).first->second;
   }
 
   Handle open_object(const std::string& raw) const {
@@ -70,12 +93,13 @@ struct H5Reader::State {
   }
 
   Opened& dataset(const std::string& raw);
-  void check_layout(const std::string& name, const Opened& opened, hid_t properties, size_t element) const;
+  void check_layout(const std::string& name, Opened& opened, hid_t properties, size_t element) const;
+  void check_packed(const std::string& name, const Opened& opened, int64_t first, int64_t count) const;
   void list(hid_t group, const std::string& prefix, int depth, std::set<haddr_t>& seen, std::vector<std::string>& out) const;
 };
 
 /// Refuses layouts that reach outside the file, and sizes that the file cannot hold.
-void H5Reader::State::check_layout(const std::string& name, const Opened& opened, hid_t properties, size_t element) const {
+void H5Reader::State::check_layout(const std::string& name, Opened& opened, hid_t properties, size_t element) const {
   const H5D_layout_t layout = H5Pget_layout(properties);
   if (layout == H5D_VIRTUAL || H5Pget_external_count(properties) != 0) fail(name, "keeps its data in another file");
   const int filters = H5Pget_nfilters(properties);
@@ -89,18 +113,59 @@ void H5Reader::State::check_layout(const std::string& name, const Opened& opened
       fail(name, cat("uses HDF5 filter ", filter, ", which is not read here"));
     }
     if (filter == H5Z_FILTER_DEFLATE && std::exchange(deflated, true)) fail(name, "is compressed twice");
+    opened.filters.push_back(filter);
   }
   const uint64_t ceiling = deflated ? file_size * kDeflateGain : file_size;
   bool overflow = false;
   uint64_t bytes = product(opened.info.shape, 0, &overflow);
   overflow = overflow || __builtin_mul_overflow(bytes, static_cast<uint64_t>(element), &bytes);
   if (overflow || bytes > ceiling) fail(name, cat("says it is ", shape_text(opened.info.shape), ", more than the file's ", file_size, " bytes hold"));
-  if (layout != H5D_CHUNKED) return;
-  hsize_t chunk[H5S_MAX_RANK];
-  const int rank = H5Pget_chunk(properties, H5S_MAX_RANK, chunk);
-  uint64_t chunk_bytes = element;
-  for (int i = 0; i < rank; ++i) overflow = overflow || __builtin_mul_overflow(chunk_bytes, chunk[i], &chunk_bytes);
-  if (rank < 0 || overflow || (chunk_bytes > (uint64_t{4} << 20) && chunk_bytes > ceiling)) fail(name, "has damaged chunk sizes");
+  H5L_info_t link;
+  if (H5Lget_info(file, name.c_str(), &link, H5P_DEFAULT) < 0) fail(name, "cannot be read: " + h5::reason("damaged"));
+  const std::optional<h5::Layout>& stored = layout_at(link.u.address, name);
+  if (!stored || stored->chunked != (layout == H5D_CHUNKED)) fail(name, "has a damaged layout");
+  if (!stored->chunked) return;
+  const bool is_reference = opened.is_text && opened.text_size == 0;  // a heap address of 16 bytes
+  uint64_t chunk_bytes = 1;
+  for (const uint64_t size : stored->chunk) overflow = overflow || __builtin_mul_overflow(chunk_bytes, size, &chunk_bytes);
+  if (stored->chunk.size() != opened.info.shape.size() + 1 || stored->chunk.back() != (is_reference ? 16 : element) || overflow ||
+      (chunk_bytes > (uint64_t{4} << 20) && chunk_bytes > ceiling)) {
+    fail(name, "has damaged chunk sizes");
+  }
+  opened.chunk = stored->chunk;
+}
+
+/// Unpacks, once, the filtered chunks that hold these rows: HDF5 trusts the size that comes out of a filter.
+void H5Reader::State::check_packed(const std::string& name, const Opened& opened, int64_t first, int64_t count) const {
+  if (opened.filters.empty() || opened.chunk.empty()) return;
+  const std::vector<int64_t>& shape = opened.info.shape;
+  const uint64_t rows = opened.chunk[0];
+  uint64_t bytes = 1;
+  for (const uint64_t size : opened.chunk) bytes *= size;
+  for (uint64_t row = static_cast<uint64_t>(first) / rows * rows; row < static_cast<uint64_t>(first + count); row += rows) {
+    if (opened.checked.count(static_cast<int64_t>(row))) continue;
+    std::vector<hsize_t> at(shape.size(), 0);
+    at[0] = row;
+    for (bool more = true; more;) {
+      hsize_t stored = 0;
+      if (H5Dget_chunk_storage_size(opened.id, at.data(), &stored) < 0) stored = 0;  // never written: HDF5 fills it
+      if (stored > file_size) fail(name, "has a damaged chunk");
+      if (stored > 0) {
+        std::vector<uint8_t> packed(stored);
+        uint32_t mask = 0;
+        if (H5Dread_chunk(opened.id, H5P_DEFAULT, at.data(), &mask, packed.data()) < 0) fail(name, "has a damaged chunk");
+        h5::check_chunk(path, name, packed, opened.filters, mask, bytes);
+      }
+      more = false;  // the next chunk of this layer
+      for (size_t axis = shape.size(); axis-- > 1 && !more;) {
+        at[axis] += opened.chunk[axis];
+        more = at[axis] < static_cast<hsize_t>(shape[axis]);
+        if (!more) at[axis] = 0;
+      }
+    }
+    opened.checked.insert(static_cast<int64_t>(row));
+  }
+  H5Eclear2(H5E_DEFAULT);
 }
 
 Opened& H5Reader::State::dataset(const std::string& raw) {
@@ -132,7 +197,7 @@ Opened& H5Reader::State::dataset(const std::string& raw) {
   } else {
     fail(name, "holds neither numbers nor text");
   }
-  if (element == 0 || (!opened.is_text && element > 16)) fail(name, "has a damaged type");
+  if (element == 0 || (!opened.is_text && !standard_number(type))) fail(name, "has a damaged or unusual type");
   check_layout(name, opened, properties, element);
   bool overflow = false;
   opened.row_elements = product(opened.info.shape, 1, &overflow);
@@ -159,6 +224,9 @@ void H5Reader::State::list(hid_t group, const std::string& prefix, int depth, st
   }
   for (const std::string& name : names) {
     H5O_info_t info;
+    H5L_info_t link;
+    if (H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT) < 0) fail(prefix + name, "cannot be read: " + h5::reason("damaged"));
+    layout_at(link.u.address, prefix + name);
     const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose);
     if (!object.ok() || H5Oget_info2(object, &info, H5O_INFO_BASIC) < 0) fail(prefix + name, "cannot be read: " + h5::reason("damaged"));
     if (info.type == H5O_TYPE_DATASET) out.push_back(prefix + name);
@@ -219,6 +287,7 @@ void H5Reader::read(const std::string& dataset, Type type, int64_t first, int64_
     throw Error(Exit::kBadInput, state_->path, cat("'", dataset, "' has ", rows, " rows; rows ", first, " to ", first + count - 1, " were asked for"));
   }
   if (count == 0 || opened.row_elements == 0) return;
+  state_->check_packed(dataset, opened, first, count);
   herr_t status = -1;
   if (shape.empty()) {
     status = H5Dread(opened.id, h5::memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
@@ -259,6 +328,7 @@ std::vector<std::string> H5Reader::read_strings(const std::string& dataset) cons
   const size_t count = product(opened.info.shape, 0, &overflow);
   std::vector<std::string> values(count);
   if (count == 0) return values;
+  state_->check_packed(dataset, opened, 0, opened.info.shape.empty() ? 1 : opened.info.shape[0]);
   const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
   H5Tset_cset(type, H5T_CSET_UTF8);
   if (opened.text_size == 0) {

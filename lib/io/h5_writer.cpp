@@ -12,12 +12,19 @@ using h5::Handle;
 
 namespace {
 
-constexpr int64_t kChunkBytes = 1 << 20;
+constexpr size_t kChunkBytes = 1 << 20;
 constexpr size_t kAttributeBytes = 60000;  // the format's limit for a value kept in the object header is 65535 in all
 
+/// A dataset that grows. Its first rows wait in memory until they fill a chunk or the file is committed, so that a short
+/// dataset gets a chunk of its own length and not 1 MiB.
 struct Growing {
-  Handle id;
-  std::vector<hsize_t> shape;
+  Type type = Type::kU8;
+  std::vector<hsize_t> shape;        // shape[0]: rows written so far
+  size_t row_bytes = 1;
+  hsize_t full_chunk = 1;            // rows of a chunk of about 1 MiB
+  std::vector<uint8_t> waiting;      // rows in memory order of `type`
+  std::vector<std::pair<std::string, std::string>> attributes;
+  Handle id;                         // opened when the first rows are written
 };
 
 Handle text_type(size_t size) {
@@ -35,7 +42,12 @@ struct H5Writer::State {
   AtomicFile target;  // declared first: the temporary file is removed after HDF5 has closed it
   Handle file;
   std::map<std::string, Growing> growing;
+  std::vector<std::string> order;  // names of `growing` as they were created
   bool compress = false;
+
+  void open_growing(const std::string& name, Growing& growing, hsize_t chunk_rows);
+  void write_rows(const std::string& name, Growing& growing, Type type, hsize_t count, const void* data);
+  void write_attribute(hid_t owner, const std::string& name, const std::string& value) const;
 
   [[noreturn]] void fail(const std::string& object) const {
     const std::string why = h5::reason("HDF5 could not write");
@@ -90,22 +102,51 @@ const std::string& H5Writer::path() const { return state_->target.path(); }
 void H5Writer::create(const std::string& dataset, Type type, const std::vector<int64_t>& row) {
   const Guard guard;
   const std::string name = h5::clean_name(dataset);
-  int64_t row_bytes = static_cast<int64_t>(size_of(type));
-  std::vector<hsize_t> shape{0}, limit{H5S_UNLIMITED}, chunk{1};
+  Growing growing;
+  growing.type = type;
+  growing.row_bytes = size_of(type);
+  growing.shape = {0};
   for (const int64_t size : row) {
     if (size < 1) throw Error(Exit::kFailed, path(), "'" + name + "' cannot have rows of shape " + shape_text(row));
-    row_bytes *= size;
-    for (auto* sizes : {&shape, &limit, &chunk}) sizes->push_back(static_cast<hsize_t>(size));
+    growing.row_bytes *= static_cast<size_t>(size);
+    growing.shape.push_back(static_cast<hsize_t>(size));
   }
-  chunk[0] = static_cast<hsize_t>(std::max<int64_t>(1, kChunkBytes / row_bytes));
-  const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), limit.data()), H5Sclose);
+  growing.full_chunk = std::max<size_t>(1, kChunkBytes / growing.row_bytes);
+  const bool is_new = !name.empty() && H5Lexists(state_->file, name.c_str(), H5P_DEFAULT) <= 0;
+  if (!is_new || !state_->growing.emplace(name, std::move(growing)).second) {
+    throw Error(Exit::kFailed, path(), "'" + name + "' is created twice");
+  }
+  state_->order.push_back(name);
+}
+
+/// Creates the dataset with chunks of `chunk_rows` rows, and writes what waits.
+void H5Writer::State::open_growing(const std::string& name, Growing& growing, hsize_t chunk_rows) {
+  std::vector<hsize_t> limit = growing.shape, chunk = growing.shape;
+  limit[0] = H5S_UNLIMITED;
+  const hsize_t rows = growing.waiting.size() / growing.row_bytes;
+  chunk[0] = std::max<hsize_t>(1, chunk_rows);
+  const Handle space(H5Screate_simple(static_cast<int>(chunk.size()), growing.shape.data(), limit.data()), H5Sclose);
   const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose), access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
   H5Pset_chunk(properties, static_cast<int>(chunk.size()), chunk.data());
-  if (state_->compress) H5Pset_deflate(properties, 1);
-  const size_t chunk_bytes = static_cast<size_t>(chunk[0]) * static_cast<size_t>(row_bytes);
-  H5Pset_chunk_cache(access, 521, 2 * chunk_bytes, 1.0);  // 1.0: a chunk once full is the first to go
-  Growing growing{state_->create_dataset(name, h5::file_type(type), space, properties, access), shape};
-  state_->growing[name] = std::move(growing);
+  if (compress) H5Pset_deflate(properties, 1);
+  H5Pset_chunk_cache(access, 521, 2 * static_cast<size_t>(chunk[0]) * growing.row_bytes, 1.0);  // 1.0: full chunks go first
+  growing.id = create_dataset(name, h5::file_type(growing.type), space, properties, access);
+  for (const auto& [key, value] : growing.attributes) write_attribute(growing.id, key, value);
+  write_rows(name, growing, growing.type, rows, growing.waiting.data());
+  growing.waiting = {};
+}
+
+void H5Writer::State::write_rows(const std::string& name, Growing& growing, Type type, hsize_t count, const void* data) {
+  if (count == 0) return;
+  std::vector<hsize_t> start(growing.shape.size(), 0), size = growing.shape;
+  start[0] = growing.shape[0];
+  size[0] = count;
+  growing.shape[0] += count;
+  require(H5Dset_extent(growing.id, growing.shape.data()) >= 0, name);
+  const Handle to(H5Dget_space(growing.id), H5Sclose);
+  H5Sselect_hyperslab(to, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr);
+  const Handle from(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), H5Sclose);
+  require(H5Dwrite(growing.id, h5::memory_type(type), from, to, H5P_DEFAULT, data) >= 0, name);
 }
 
 void H5Writer::append(const std::string& dataset, Type type, int64_t count, const void* data) {
@@ -115,15 +156,17 @@ void H5Writer::append(const std::string& dataset, Type type, int64_t count, cons
   if (found == state_->growing.end()) throw Error(Exit::kFailed, path(), "'" + name + "' was not created before append");
   if (count <= 0) return;
   Growing& growing = found->second;
-  std::vector<hsize_t> start(growing.shape.size(), 0), size = growing.shape;
-  start[0] = growing.shape[0];
-  size[0] = static_cast<hsize_t>(count);
-  growing.shape[0] += size[0];
-  state_->require(H5Dset_extent(growing.id, growing.shape.data()) >= 0, name);
-  const Handle to(H5Dget_space(growing.id), H5Sclose);
-  H5Sselect_hyperslab(to, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr);
-  const Handle from(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), H5Sclose);
-  state_->require(H5Dwrite(growing.id, h5::memory_type(type), from, to, H5P_DEFAULT, data) >= 0, name);
+  const size_t bytes = static_cast<size_t>(count) * growing.row_bytes;
+  const bool fits = growing.waiting.size() + bytes <= static_cast<size_t>(growing.full_chunk) * growing.row_bytes;
+  if (!growing.id.ok() && type == growing.type && fits) {
+    const uint8_t* from = static_cast<const uint8_t*>(data);
+    growing.waiting.insert(growing.waiting.end(), from, from + bytes);
+    return;
+  }
+  if (!growing.id.ok()) {
+    state_->open_growing(name, growing, growing.full_chunk);
+  }
+  state_->write_rows(name, growing, type, static_cast<hsize_t>(count), data);
 }
 
 void H5Writer::write(const std::string& dataset, Type type, const std::vector<int64_t>& shape, const void* data) {
@@ -156,22 +199,34 @@ void H5Writer::write_strings(const std::string& dataset, const std::vector<std::
 void H5Writer::attribute(const std::string& object, const std::string& name, const std::string& value) {
   const Guard guard;
   const std::string at = h5::clean_name(object);
+  if (const auto found = state_->growing.find(at); found != state_->growing.end() && !found->second.id.ok()) {
+    found->second.attributes.emplace_back(name, value);
+    return;
+  }
   const Handle owner(H5Oopen(state_->file, at.empty() ? "/" : at.c_str(), H5P_DEFAULT), H5Oclose);
   state_->require(owner.ok(), object);
-  if (H5Aexists(owner, name.c_str()) > 0) state_->require(H5Adelete(owner, name.c_str()) >= 0, name);
+  state_->write_attribute(owner, name, value);
+}
+
+void H5Writer::State::write_attribute(hid_t owner, const std::string& name, const std::string& value) const {
+  if (H5Aexists(owner, name.c_str()) > 0) require(H5Adelete(owner, name.c_str()) >= 0, name);
   // A long text does not fit the object header; as a variable-length string it lives in the file's heap, without limit.
   const bool is_long = value.size() > kAttributeBytes;
   const Handle type = text_type(is_long ? H5T_VARIABLE : std::max<size_t>(1, value.size()));
   const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
   const Handle id(H5Acreate2(owner, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-  state_->require(id.ok(), name);
+  require(id.ok(), name);
   const char* text = value.c_str();
-  state_->require(H5Awrite(id, type, is_long ? static_cast<const void*>(&text) : text) >= 0, name);
+  require(H5Awrite(id, type, is_long ? static_cast<const void*>(&text) : text) >= 0, name);
 }
 
 void H5Writer::commit() {
   const Guard guard;
   if (!state_->file.ok()) return;
+  for (const std::string& name : state_->order) {
+    Growing& growing = state_->growing.at(name);
+    if (!growing.id.ok()) state_->open_growing(name, growing, growing.waiting.size() / growing.row_bytes);
+  }
   for (auto& [name, growing] : state_->growing) state_->require(growing.id.close(), name);
   state_->require(H5Fflush(state_->file, H5F_SCOPE_GLOBAL) >= 0, "");
   state_->require(state_->file.close(), "");

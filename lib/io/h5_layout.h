@@ -1,0 +1,30 @@
+// Private to h5_reader.cpp: looks at what a file says of a dataset's storage before HDF5 acts on it. HDF5 1.10 divides by
+// chunk sizes and copies by element sizes that it has not checked, so a damaged file could end the process.
+// Source: HDF5 File Format Specification 3.0, IV.A (object headers) and IV.A.2.i (data layout message).
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <hdf5.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace plumb::io::h5 {
+
+struct Layout {
+  bool chunked = false;
+  std::vector<uint64_t> chunk;   // rows, ..., and last the bytes of one element
+};
+
+/// The layout in the object header at `address` of the file; nothing if the object is no dataset (a group).
+/// Throws Error(kBadInput, path, "'name' ...") for a damaged header, zero chunk sizes, or storage other than contiguous
+/// and chunked.
+std::optional<Layout> read_layout(const std::string& path, uint64_t address, const std::string& name);
+
+/// Unpacks one chunk as HDF5 will and throws Error(kBadInput) unless it holds exactly `bytes`. `filters`: as in the file,
+/// first applied first; `mask`: those that this chunk skipped.
+void check_chunk(const std::string& path, const std::string& name, const std::vector<uint8_t>& packed,
+                 const std::vector<H5Z_filter_t>& filters, uint32_t mask, uint64_t bytes);
+
+}  // namespace plumb::io::h5
