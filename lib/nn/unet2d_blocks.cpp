@@ -81,7 +81,9 @@ Tensor Attention::forward(const Tensor& x) {
   const int64_t batch = x.size(0), channels = x.size(1), positions = x.size(2) * x.size(3);
   Tensor h = x.reshape({batch, channels, positions});
   if (group_norm_) h = group_norm_->forward(h);
-  h = h.transpose(1, 2);                                                      // [B,HW,C]
+  // [B,HW,C], contiguous: at::linear on a strided batch picks its kernel by whether weights need gradients, which would make
+  // a frozen copy of a network differ from a trained one in the last bits.
+  h = h.transpose(1, 2).contiguous();
   const auto heads = [&](const Tensor& y) { return y.view({batch, positions, heads_, head_dim_}).transpose(1, 2); };
   h = at::scaled_dot_product_attention(heads(to_q_.forward(h)), heads(to_k_.forward(h)), heads(to_v_.forward(h)));
   h = to_out_.forward(h.transpose(1, 2).reshape({batch, positions, heads_ * head_dim_}));
