@@ -31,6 +31,8 @@ class Reward {
   virtual Tensor score_differentiable(const Tensor& x0, const Tensor& label);
   /// What the result depended on (weights digests, settings), for the manifest.
   virtual io::Json describe() const = 0;
+  /// How many items one call should hold if memory allows (a program that takes seconds to start); 0: no wish.
+  virtual int64_t preferred_batch() const { return 0; }
 };
 
 /// What a factory gets: `argument` is the text after the first ':' of "name:argument" (a file, a class, a command).
@@ -41,12 +43,14 @@ struct RewardSpec {
   double timeout_s = 300;       // programs
 };
 
-/// An expression over rewards: "jpeg-compressibility", "classifier:logp(3)*2+brightness", "exec:python3 my.py", ... See
-/// plumb-rewards(7). Throws Error(kUsage) with the nearest name for an unknown one.
+/// An expression over rewards: "jpeg-compressibility", "class-logp:clf.h5,3*2+brightness", "exec:python3 my.py",
+/// "kB=jpeg-incompressibility", ... Grammar: expression.h and plumb-rewards(7). Its values are checked to be finite.
+/// Throws Error(kUsage) with the nearest name for an unknown one.
 std::unique_ptr<Reward> make_reward(const std::string& expression, const io::Space& space, at::Device device,
                                     double timeout_s = 300);
 
-/// The name a reward is stored under (/reward/NAME): the expression made safe for HDF5 paths ('/' -> '_').
+/// The name a reward is stored under (/reward/NAME): COLUMN of "COLUMN=EXPRESSION", else the expression made safe for
+/// HDF5 paths ('/' -> '_').
 std::string reward_dataset_name(const std::string& expression);
 
 }  // namespace plumb::rewards

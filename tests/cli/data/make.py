@@ -7,6 +7,7 @@
   far       w.npy                the vectors plus 2
   few       few.npy              4 vectors of 5
   unet      unet/                a diffusers folder with two tensors, float32
+  tiny      tiny.json            a small UNet for the 4x4 images, and unfit.json, that is too deep for them
   bad       bad/*.h5 *.json      foreign, empty, truncated, newer, NaN; needs good.h5
 SPDX-License-Identifier: Apache-2.0
 """
@@ -69,6 +70,14 @@ def unet():
     pathlib.Path("unet/scheduler_config.json").write_text(json.dumps({"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear"}))
 
 
+def tiny():
+    config = {"block_out_channels": [8, 8], "layers_per_block": 1, "down_block_types": ["DownBlock2D", "AttnDownBlock2D"],
+              "up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "attention_head_dim": 8, "norm_num_groups": 4}
+    pathlib.Path("tiny.json").write_text(json.dumps({"type": "unet2d", "config": config}))
+    deep = {**config, "block_out_channels": [8] * 4, "down_block_types": ["DownBlock2D"] * 4, "up_block_types": ["UpBlock2D"] * 4}
+    pathlib.Path("unfit.json").write_text(json.dumps({"type": "unet2d", "config": deep}))
+
+
 def bad():
     os.makedirs("bad", exist_ok=True)
     good = pathlib.Path("good.h5").read_bytes()
@@ -84,4 +93,4 @@ def bad():
 
 if __name__ == "__main__":
     for what in sys.argv[1:]:
-        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "unet": unet, "bad": bad}[what]()
+        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "unet": unet, "tiny": tiny, "bad": bad}[what]()

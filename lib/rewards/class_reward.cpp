@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rewards/class_reward.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <ATen/ATen.h>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "rewards/network_reward.h"
+
+namespace plumb::rewards {
+namespace {
+
+class ClassReward : public Reward {
+ public:
+  ClassReward(const RewardSpec& spec, ClassScore score) : name_(spec.name), score_(score) {
+    std::string file = spec.argument, wanted;
+    if (const size_t comma = file.rfind(','); score != ClassScore::kMinusEntropy && comma != std::string::npos) {
+      wanted = trim(file.substr(comma + 1));
+      file = file.substr(0, comma);
+      if (wanted.empty()) throw Error(Exit::kUsage, subject(), "the class after ',' is missing");
+    }
+    network_ = load_reward_network(file, spec, "classifier");
+    if (!wanted.empty()) class_ = find_class(wanted);
+  }
+
+  Tensor score(const RewardBatch& batch) override {
+    return of_logits(network_.outputs(batch.items), batch.label, batch.first);
+  }
+  bool differentiable() const override { return true; }
+  Tensor score_differentiable(const Tensor& x0, const Tensor& label) override {
+    return of_logits(network_.outputs_differentiable(x0), label, 0);
+  }
+  io::Json describe() const override {
+    io::Json json{{"name", name_}, {"sha256", network_.sha256}, {"temperature", network_.temperature}};
+    if (score_ != ClassScore::kMinusEntropy) {
+      json["class"] = class_ < 0 ? io::Json("label") : io::Json(network_.classes[static_cast<size_t>(class_)]);
+    }
+    return json;
+  }
+
+ private:
+  std::string subject() const { return "reward '" + name_ + "'"; }
+
+  int64_t find_class(const std::string& wanted) const {
+    const auto named = std::find(network_.classes.begin(), network_.classes.end(), wanted);
+    if (named != network_.classes.end()) return named - network_.classes.begin();
+    const auto count = static_cast<int64_t>(network_.classes.size());
+    int64_t index = -1;
+    const auto [end, status] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), index);
+    if (status == std::errc() && end == wanted.data() + wanted.size() && index >= 0 && index < count) return index;
+    const std::string near = nearest(wanted, network_.classes);
+    throw Error(Exit::kUsage, subject(), "the classifier has no class '" + wanted + "'",
+                near.empty() ? cat("0..", count - 1, ", or: ", join(network_.classes, ", ")) : "did you mean '" + near + "'?");
+  }
+
+  /// The class each item is scored by: [B] int64 on the device of the logits.
+  Tensor targets(const Tensor& logits, const Tensor& label, int64_t first) const {
+    if (class_ >= 0) return at::full({logits.size(0)}, class_, logits.options().dtype(at::kLong));
+    if (!label.defined()) {
+      throw Error(Exit::kBadInput, subject(), "the items have no label", "name a class: " + name_ + ":FILE.h5,CLASS");
+    }
+    const Tensor own = label.to(at::kCPU, at::kLong).contiguous();
+    const int64_t* value = own.const_data_ptr<int64_t>();
+    for (int64_t i = 0; i < own.numel(); ++i) {
+      if (value[i] < 0 || value[i] >= logits.size(1)) {
+        throw Error(Exit::kBadInput, subject(), cat("item ", first + i, " has label ", value[i], ", the classifier has ", logits.size(1), " classes"));
+      }
+    }
+    return own.to(logits.device());
+  }
+
+  Tensor of_logits(const Tensor& logits, const Tensor& label, int64_t first) const {
+    const Tensor log_p = logits.log_softmax(1);                                               // [B,K]
+    if (score_ == ClassScore::kMinusEntropy) return (log_p.exp() * log_p).sum(1);
+    const Tensor chosen = log_p.gather(1, targets(logits, label, first).unsqueeze(1)).squeeze(1);
+    return score_ == ClassScore::kProb ? chosen.exp() : chosen;
+  }
+
+  std::string name_;
+  ClassScore score_;
+  RewardNetwork network_;
+  int64_t class_ = -1;  // -1: each item's own label
+};
+
+}  // namespace
+
+std::unique_ptr<Reward> make_class_reward(const RewardSpec& spec, ClassScore score) {
+  return std::make_unique<ClassReward>(spec, score);
+}
+
+}  // namespace plumb::rewards

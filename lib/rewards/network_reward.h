@@ -1,0 +1,43 @@
+// Reward artefacts, loaded: the classifiers and learned rewards of reward-train.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/artefact.h"
+#include "nn/data.h"
+#include "nn/predictor.h"
+#include "rewards/reward.h"
+
+namespace plumb::rewards {
+
+/// A trained predictor and what its outputs mean.
+struct RewardNetwork {
+  std::unique_ptr<nn::Predictor> predictor;
+  std::unique_ptr<nn::Codec> codec;            // of the space it was trained on
+  io::Space space;
+  at::Device device = at::kCPU;
+  std::string sha256;                          // of the artefact
+  std::string type;                            // "classifier" or "regressor"
+  std::vector<std::string> classes;            // classifier: a name for each output
+  double temperature = 1;                      // classifier: probabilities are softmax(logits / temperature)
+  double target_mean = 0, target_std = 1;      // regressor: reward = output * target_std + target_mean
+
+  /// Stored items [B,*shape] -> outputs [B,K] float64 on the CPU, without gradient: logits / temperature of a classifier,
+  /// rewards of a regressor. In pieces of 32 items, in parallel over the pieces on a CPU.
+  Tensor outputs(const Tensor& items) const;
+  /// The same from model space [B,*model shape], with gradient, on the network's device. x0 is clamped to [-1,1], the range of
+  /// the items that it learned from.
+  Tensor outputs_differentiable(const Tensor& x0) const;
+};
+
+/// Throws Error(kBadInput) if the file is no reward artefact or does not fit its own manifest.
+RewardNetwork load_reward_network(const io::Manifest& manifest, at::Device device);
+/// The same for a reward on items of `space`, which must be the network's, and of `type`. `file` "": the classifier that comes
+/// with the program, for image [1,28,28]; Error(kUsage) for other spaces.
+RewardNetwork load_reward_network(const std::string& file, const RewardSpec& spec, const std::string& type);
+
+/// The path of the classifier that comes with the program; "" if it is not installed.
+std::string shipped_classifier_path();
+
+}  // namespace plumb::rewards

@@ -1,0 +1,57 @@
+// Settings of reward-train with their option rows. Free of LibTorch.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "core/options.h"
+
+namespace plumb::rewards {
+
+/// How a reward network is fitted. Everything here shapes the result.
+struct RewardTrainingOptions {
+  std::string type = "classifier";  ///< classifier: cross-entropy; regressor: squared error on standardised targets
+  double epochs = 10;               ///< passes over the training items
+  int64_t steps = 0;                ///< optimiser steps; 0: by epochs
+  int64_t batch_size = 128;
+  double lr = 2e-3;                 ///< peak of AdamW: linear warm-up, then cosine to 0
+  int64_t lr_warmup = 100;
+  double weight_decay = 0.05;
+  double grad_clip = 1.0;           ///< 0: none
+  double label_smoothing = 0;       ///< classifier only
+  bool flip = false;
+  int64_t shift = 0;                ///< pixels
+  double held_out = 0.1;            ///< share of the labelled items that is never trained on
+  int64_t labels = 0;               ///< labelled items in all, held out ones included; 0: every one
+  double label_noise = 0;           ///< regressor: sd of noise on each target; classifier: share of labels drawn anew
+  int64_t evaluate_every = 0;       ///< steps between evaluations on held-out items; 0: once a pass
+  int64_t patience = 0;             ///< evaluations without a better held-out loss before stopping; 0: never
+  bool calibrate = false;           ///< classifier: fit a temperature on held-out items
+  uint64_t seed = 0;
+};
+
+inline void describe(OptionTable& t, RewardTrainingOptions& o) {
+  t.add("type", &o.type, "what to learn: the class of each item, or the number that scores give it").one_of({"classifier", "regressor"});
+  t.group("Labels");
+  t.add("labels", &o.labels, "use this many labelled items only, held-out ones included; 0 = all").range(0, 1e12);
+  t.add("label-noise", &o.label_noise,
+        "regressor: standard deviation of normal noise added to each target; classifier: share of labels replaced by a random class")
+      .range(0, 1e9);
+  t.add("held-out", &o.held_out, "share of the labelled items kept for early stopping and for the metrics").range(0, 0.9);
+  t.group("Training");
+  t.add("epochs", &o.epochs, "passes over the training items").range(1e-3, 1e6);
+  t.add("steps", &o.steps, "optimiser steps; 0 = by --epochs").range(0, 1e9);
+  t.add("batch-size", &o.batch_size, "items a step").range(1, 65536);
+  t.add("lr", &o.lr, "peak learning rate of AdamW; a linear warm-up leads there, a cosine to 0 from there").range(0, 1);
+  t.add("lr-warmup", &o.lr_warmup, "steps of warm-up").range(0, 1e9);
+  t.add("weight-decay", &o.weight_decay, "decoupled weight decay").range(0, 10);
+  t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping").range(0, 1e9);
+  t.add("label-smoothing", &o.label_smoothing, "classifier: share of the target spread over all classes").range(0, 0.9);
+  t.add("flip", &o.flip, "mirror half of the images at random");
+  t.add("shift", &o.shift, "move images by up to this many pixels each way at random").range(0, 64);
+  t.add("evaluate-every", &o.evaluate_every, "steps between evaluations on held-out items; 0 = once a pass").range(0, 1e9);
+  t.add("patience", &o.patience, "stop after this many evaluations without a better held-out loss; 0 = never").range(0, 1e6);
+  t.add("calibrate", &o.calibrate, "classifier: fit a temperature to the held-out items");
+  t.add("seed", &o.seed, "seed of weights, split, order, noise and augmentation");
+}
+
+}  // namespace plumb::rewards

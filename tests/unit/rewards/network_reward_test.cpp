@@ -1,0 +1,113 @@
+// class-logp, class-prob, class-entropy, learned, torchscript.   SPDX-License-Identifier: Apache-2.0
+#include "rewards/network_reward.h"
+
+#include <cmath>
+
+#include "artefacts.h"
+
+namespace plumb::rewards {
+using namespace test;
+
+namespace {
+
+const io::Space kSpace = image_space(1, 12, 12);
+
+/// Logits of the stored network, computed apart from the rewards.
+at::Tensor raw_outputs(const std::string& path, const at::Tensor& images) {
+  const io::Manifest manifest = io::Manifest::read(path);
+  const auto predictor = nn::read_predictor(io::open_artefact(manifest), manifest.json().at("reward").at("network"));
+  const at::NoGradGuard no_grad;
+  return predictor->forward(images.to(at::kFloat) / 127.5 - 1.0).to(at::kDouble);
+}
+
+at::Tensor scored(const std::string& expression, const at::Tensor& images, const at::Tensor& label = {}) {
+  return make_reward(expression, kSpace, at::kCPU)->score({images, label, 10});
+}
+
+double largest_difference(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
+
+}  // namespace
+
+TEST_CASE("class rewards: softmax of the logits, by class, by name and by label") {
+  const Folder folder;
+  const std::string file = write_classifier(folder / "clf.h5", 2.0);
+  const at::Tensor images = random_images(5, 1, 12, 12);
+  const at::Tensor log_p = (raw_outputs(file, images) / 2.0).log_softmax(1);
+  const at::Tensor label = at::tensor({int64_t{0}, int64_t{1}, int64_t{2}, int64_t{2}, int64_t{0}});
+  CHECK(largest_difference(scored("class-logp:" + file + ",1", images), log_p.select(1, 1)) < 1e-5);
+  CHECK(largest_difference(scored("class-logp:" + file + ",shoe", images, label), log_p.select(1, 2)) < 1e-5);
+  CHECK(largest_difference(scored("class-prob:" + file + ",coat", images), log_p.select(1, 1).exp()) < 1e-5);
+  CHECK(largest_difference(scored("class-logp:" + file, images, label), log_p.gather(1, label.unsqueeze(1)).squeeze(1)) < 1e-5);
+  const at::Tensor entropy = scored("class-entropy:" + file, images);
+  CHECK(largest_difference(entropy, (log_p.exp() * log_p).sum(1)) < 1e-5);
+  CHECK(entropy.max().item<double>() < 0);               // sign: minus the entropy
+  CHECK(entropy.min().item<double>() >= -std::log(3.0) - 1e-9);
+  const at::Tensor total = scored("class-prob:" + file + ",0+class-prob:" + file + ",1+class-prob:" + file + ",2", images);
+  CHECK(largest_difference(total, at::ones({5}, at::kDouble)) < 1e-12);
+}
+
+TEST_CASE("class rewards: errors") {
+  const Folder folder;
+  const std::string file = write_classifier(folder / "clf.h5"), regressor = write_regressor(folder / "reg.h5", 0, 1);
+  const at::Tensor images = random_images(2, 1, 12, 12);
+  std::string message;
+  CHECK(exit_of([&] { scored("class-logp:" + file, images); }, &message) == Exit::kBadInput);
+  CHECK(message.find("no label") != std::string::npos);
+  CHECK(exit_of([&] { scored("class-logp:" + file, images, at::tensor({int64_t{0}, int64_t{3}})); }, &message) == Exit::kBadInput);
+  CHECK(message.find("item 11 has label 3") != std::string::npos);
+  CHECK(exit_of([&] { scored("class-logp:" + file + ",shoo", images); }, &message) == Exit::kUsage);
+  CHECK(message.find("'shoe'") != std::string::npos);
+  CHECK(exit_of([&] { scored("class-logp:" + file + ",3", images); }) == Exit::kUsage);
+  CHECK(exit_of([&] { scored("class-logp:" + regressor + ",1", images); }) == Exit::kBadInput);
+  CHECK(exit_of([&] { scored("learned:" + file, images); }, &message) == Exit::kBadInput);
+  CHECK(message.find("use class-logp") != std::string::npos);
+  CHECK(exit_of([&] { scored("learned", images); }) == Exit::kUsage);
+  CHECK(exit_of([&] { scored("class-entropy", images); }) == Exit::kUsage);  // no classifier comes with it for 12x12
+  CHECK(exit_of([&] { scored("learned:" + (folder / "none.h5"), images); }) == Exit::kBadInput);
+  CHECK(exit_of([&] { make_reward("learned:" + regressor, image_space(1, 28, 28), at::kCPU); }) == Exit::kBadInput);
+}
+
+TEST_CASE("class rewards and learned: alone as in a batch of more than one piece") {
+  const Folder folder;
+  const at::Tensor images = random_images(70, 1, 12, 12), label = at::zeros({70}, at::kLong);
+  auto logp = make_reward("class-logp:" + write_classifier(folder / "clf.h5"), kSpace, at::kCPU);
+  check_alone_equals_batch(*logp, images, label, 1e-5);
+  auto learned = make_reward("learned:" + write_regressor(folder / "reg.h5", 5, 2), kSpace, at::kCPU);
+  check_alone_equals_batch(*learned, images, {}, 1e-5);
+}
+
+TEST_CASE("learned: output times sd plus mean") {
+  const Folder folder;
+  const std::string file = write_regressor(folder / "reg.h5", 5, 2);
+  const at::Tensor images = random_images(4, 1, 12, 12);
+  CHECK(largest_difference(scored("learned:" + file, images), raw_outputs(file, images).squeeze(1) * 2 + 5) < 1e-5);
+}
+
+TEST_CASE("learned rewards: Jacobians by central differences, and the two forms agree") {
+  const Folder folder;
+  const std::string classifier = write_classifier(folder / "clf.h5", 1.5), regressor = write_regressor(folder / "reg.h5", 1, 3);
+  const at::Tensor images = random_images(2, 1, 12, 12), label = at::tensor({int64_t{2}, int64_t{0}});
+  const at::Tensor x0 = (images.to(at::kDouble) / 127.5 - 1.0) * 0.9;
+  for (const std::string& text : {"class-logp:" + classifier, "class-prob:" + classifier + ",1", "class-entropy:" + classifier, "learned:" + regressor}) {
+    CAPTURE(text);
+    auto reward = make_reward(text, kSpace, at::kCPU);
+    check_jacobian(*reward, x0.to(at::kFloat), label, 0.02, 0.02);  // the network is float32
+    const at::Tensor direct = reward->score_differentiable(images.to(at::kFloat) / 127.5 - 1.0, label);
+    CHECK(largest_difference(direct.detach().to(at::kDouble), reward->score({images, label, 0})) < 1e-5);
+  }
+}
+
+TEST_CASE("torchscript: images in [0,1]; batches; gradient") {
+  const std::string file = source_dir() + "/tests/unit/rewards/data/mean_square.pt";
+  const at::Tensor images = at::full({2, 1, 12, 12}, 51, at::kByte);
+  CHECK(scored("torchscript:" + file, images)[1].item<double>() == doctest::Approx(0.04).epsilon(1e-6));
+  auto reward = make_reward("torchscript:" + file, kSpace, at::kCPU);
+  check_alone_equals_batch(*reward, random_images(70, 1, 12, 12), {}, 1e-6);
+  at::Tensor x0 = at::full({1, 1, 12, 12}, -0.6).set_requires_grad(true);  // 0.2 in [0,1]
+  reward->score_differentiable(x0, {}).sum().backward();
+  CHECK(x0.grad().sum().item<double>() == doctest::Approx(0.2).epsilon(1e-5));  // d mean(u^2) = 2u/D du, u = (x0+1)/2
+  CHECK(exit_of([&] { scored("torchscript", images); }) == Exit::kUsage);
+  CHECK(exit_of([&] { scored("torchscript:" + source_dir() + "/LICENSE", images); }) == Exit::kBadInput);
+}
+
+}  // namespace plumb::rewards
