@@ -1,66 +1,62 @@
-// A fine-tuning method says three things: what it collects, its loss, its state. The loop, monitor, logging, resume and LoRA
-// are the trainer's, once (trainer.h).   SPDX-License-Identifier: Apache-2.0
+// A fine-tuning method says what it collects, its gradients, its state. The loop, the monitor, logging, resume and the policy's
+// optimiser are the trainer's, once (trainer.h).   SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <functional>
+#include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "core/options.h"
-#include "diffusion/sampler.h"
-#include "diffusion/transition.h"
-#include "nn/adamw.h"
+#include "align/options.h"
+#include "align/policy.h"
+#include "align/rollout.h"
 #include "nn/checkpoint.h"
 
 namespace plumb::align {
 
-using at::Tensor;
-
-/// Trajectories of one epoch, float32 (rounded latents would break ratio = 1, see policy-gradient notes P1).
-struct Rollout {
-  std::vector<int64_t> items;          // [N] global indices: epoch * N + i
-  nn::Condition condition;             // label [N] or undefined
-  std::vector<int64_t> timesteps;      // [T]
-  Tensor x;                            // [N,T+1,*shape]: x[:,i] before step i, x[:,T] final, model space
-  Tensor log_prob;                     // [N,T] float64, under the policy that sampled
-  Tensor stored;                       // [N,*space.shape] decoded items
-  Tensor reward;                       // [N] float64, raw
+/// What every method works with. All outlive the method.
+struct TuningContext {
+  Policy& policy;
+  rewards::Reward& reward;
+  const nn::Codec& codec;
+  const FinetuneOptions& options;
 };
 
-/// One minibatch of stored transitions.
-struct TransitionBatch {
-  Tensor x_t, x_next;                  // [B,*shape]
-  Tensor step;                         // [B] int64 index into timesteps
-  Tensor timestep;                     // [B] int64
-  Tensor log_prob_old;                 // [B] float64
-  Tensor advantage;                    // [B] float64
-  nn::Condition condition;
+/// Figures of one update for the log: means weighted by batch rows, and maxima.
+class UpdateLog {
+ public:
+  void add_mean(const std::string& name, double value, double weight);
+  void add_max(const std::string& name, double value);
+  void set(const std::string& name, double value) { values_[name] = value; }
+  const std::map<std::string, double>& values() const { return values_; }
+
+ private:
+  std::map<std::string, double> values_;
 };
 
-/// Log-probability and transition of stored x_next under the current policy: the one function that rollouts and updates share,
-/// so that the ratio is 1 before the first update.
-struct PolicyEvaluation {
-  Tensor log_prob;                     // [B] float64
-  diffusion::Transition transition;
-};
-
-struct LossTerms {
-  Tensor loss;                         // scalar
-  std::vector<std::pair<std::string, double>> log;   // approx_kl, clip_fraction, ratio_dev, ...
-};
-
+/// Calls come in this order, each epoch: collect, then for each update accumulate_gradients (the trainer clips and steps the
+/// policy's optimiser) and after_step, then end_epoch. A run may end and go on between any two updates.
 class Method {
  public:
   virtual ~Method() = default;
   virtual std::string name() const = 0;
-  /// Per-sample (or per-step) advantages from rewards; called once an epoch after the rollout. [N] or [N,T].
-  virtual Tensor advantages(const Rollout& rollout) = 0;
-  virtual LossTerms loss(const PolicyEvaluation& policy, const TransitionBatch& batch) = 0;
-  /// 0 = as many as asked for; 1 for score-function methods, which allow one update per rollout.
-  virtual int64_t max_updates_per_epoch() const { return 0; }
-  /// Small state beyond the policy's weights and optimiser (reward trackers, critics).
-  virtual void save(nn::Checkpoint& checkpoint) const = 0;
-  virtual void restore(const nn::Checkpoint& checkpoint) = 0;
+
+  /// Gathers what the epoch learns from: rollouts and rewards, pairs, answers of people, rows of a data set. False: a stop was
+  /// asked for meanwhile; nothing was kept, and the same call can be made again.
+  virtual bool collect(TuningContext& context, int64_t epoch) = 0;
+  virtual int64_t updates_per_epoch() const = 0;
+  /// Adds the gradient of update `index` of the epoch to the policy's trainable tensors, and to networks of its own.
+  virtual UpdateLog accumulate_gradients(TuningContext& context, int64_t epoch, int64_t index) = 0;
+  /// The policy has stepped: step optimisers of its own.
+  virtual void after_step() {}
+  virtual void end_epoch(TuningContext&, int64_t /*epoch*/) {}
+
+  /// Everything that collect() and the updates left behind: buffers of the epoch under way (if collected), trackers, critics.
+  virtual void save(nn::Checkpoint& checkpoint, bool collected) const = 0;
+  virtual void restore(const nn::Checkpoint& checkpoint, bool collected) = 0;
+  /// What a --dry-run and the start of the log say: updates an epoch, transitions an update, ...
+  virtual io::Json plan() const = 0;
 };
+
+/// The method of a name in methods.def. Checks what it can of the options. Throws Error(kUsage).
+std::unique_ptr<Method> make_method(const FinetuneOptions& options, const Policy& policy);
 
 }  // namespace plumb::align

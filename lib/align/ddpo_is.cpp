@@ -1,0 +1,38 @@
+// DDPO with importance sampling: several updates on each rollout, kept close to the sampling policy by PPO's clipping.
+// Source: Black, Janner, Du, Kostrikov, Levine 2024, "Training diffusion models with reinforcement learning", sec. 4.3.
+// SPDX-License-Identifier: Apache-2.0
+#include "align/policy_gradient.h"
+#include "align/registry.h"
+
+namespace plumb::align {
+namespace {
+
+class DdpoIs final : public PolicyGradient {
+ public:
+  DdpoIs(const FinetuneOptions& options, const Policy& policy)
+      : PolicyGradient(options, policy),
+        clip_range_(options.clip_auto ? equivalent_clip_range(policy.dimension()) : options.clip_range) {}
+  std::string name() const override { return "ddpo-is"; }
+
+  io::Json plan() const override {
+    io::Json plan = PolicyGradient::plan();
+    plan["clip_range"] = clip_range_;
+    return plan;
+  }
+
+ protected:
+  LossTerms loss(const PolicyEvaluation& policy, const TransitionBatch& batch) override {
+    return clipped_surrogate(policy.log_prob, batch.log_prob_old, batch.advantage, clip_range_);
+  }
+
+ private:
+  double clip_range_;
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_ddpo_is(const FinetuneOptions& options, const Policy& policy) {
+  return std::make_unique<DdpoIs>(options, policy);
+}
+
+}  // namespace plumb::align

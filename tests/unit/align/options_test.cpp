@@ -1,0 +1,118 @@
+// Stop rules as a table, and options that do not fit together.   SPDX-License-Identifier: Apache-2.0
+#include <set>
+
+#include "align/options.h"
+#include "align/stop_rules.h"
+#include "core/error.h"
+#include "oracle.h"
+
+using namespace plumb;
+using namespace plumb::align;
+
+namespace {
+
+MonitorPoint point(double gold_z, bool rose, double kl = 0, double vendi_ratio = 1) { return {0, 0, gold_z, rose, kl, vendi_ratio}; }
+
+std::string message(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    CHECK(error.exit() == Exit::kUsage);
+    return error.what();
+  }
+  return "";
+}
+
+FinetuneOptions resolved(FinetuneOptions options, const std::set<std::string>& set = {}) {
+  resolve(options, [&](const std::string& name) { return set.contains(name); });
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("stop rules: when they hold") {
+  struct Row {
+    const char* rule;
+    std::vector<MonitorPoint> history;
+    bool holds;
+  };
+  const std::vector<Row> table = {
+      {"gold-drop:z=2,k=3", {}, false},
+      {"gold-drop:z=2,k=3", {point(3, true), point(3, true)}, false},
+      {"gold-drop:z=2,k=3", {point(3, true), point(2, true), point(2.5, true)}, true},
+      {"gold-drop:z=2,k=3", {point(3, true), point(1.9, true), point(2.5, true)}, false},
+      {"gold-drop:z=2,k=3", {point(3, true), point(3, false), point(3, true)}, false},
+      {"gold-drop", {point(0, false), point(3, true), point(3, true), point(3, true)}, true},
+      {"gold-drop:k=1", {point(2, true)}, true},
+      {"gold-drop:z=2.5,k=1", {point(2, true)}, false},
+      {"kl:12", {point(0, false, 12.5)}, true},
+      {"kl:12", {point(0, false, 20), point(0, false, 12)}, false},
+      {"vendi-ratio:.5", {point(0, false, 0, 0.49)}, true},
+      {"vendi-ratio:.5", {point(0, false, 0, 0.5)}, false},
+  };
+  for (const Row& row : table) {
+    CAPTURE(row.rule);
+    CAPTURE(row.history.size());
+    CHECK(parse_stop_rule(row.rule).holds(row.history) == row.holds);
+  }
+}
+
+TEST_CASE("stop rules: what is refused, and how") {
+  const auto error = [](const std::string& rule) { return message([&] { parse_stop_rule(rule); }); };
+  CHECK(error("gold-dorp:z=2").find("did you mean 'gold-drop'?") != std::string::npos);
+  CHECK(error("fid:2").find("gold-drop, kl, vendi-ratio") != std::string::npos);
+  CHECK(error("gold-drop:y=2").find("unknown setting 'y'") != std::string::npos);
+  CHECK(error("gold-drop:z=two").find("--stop") != std::string::npos);
+  CHECK(error("gold-drop:").find("nothing after the colon") != std::string::npos);
+  CHECK(error("gold-drop:z=0").find("z must be above 0") != std::string::npos);
+  CHECK(error("gold-drop:k=0").find("k must be at least 1") != std::string::npos);
+  CHECK(error("kl").find("the limit is missing") != std::string::npos);
+  CHECK(error("kl:-1").find("above 0") != std::string::npos);
+  CHECK(error("vendi-ratio:1.5").find("below 1") != std::string::npos);
+}
+
+TEST_CASE("the epoch is halved by default, and whole for the score function") {
+  FinetuneOptions o;
+  CHECK(resolved(o).train_batch_size == 32);
+  o.grad_accumulation = 4;
+  CHECK(resolved(o).train_batch_size == 8);
+  o.method = "ddpo-sf";
+  CHECK(resolved(o).train_batch_size == 16);
+}
+
+TEST_CASE("options that would be ignored are refused") {
+  const auto error = [](FinetuneOptions o, const std::set<std::string>& set) { return message([&] { resolved(o, set); }); };
+  FinetuneOptions o;
+  CHECK(error(o, {"seed"}).empty());
+  o.method = "ddpo-sf";
+  CHECK(error(o, {"clip-range"}).find("--clip-range") != std::string::npos);
+  o = {};
+  o.full = true;
+  CHECK(error(o, {"lora-rank"}).find("--lora-rank") != std::string::npos);
+  CHECK(error(o, {"merge"}).find("--merge") != std::string::npos);
+  o = {};
+  o.advantage = "global";
+  CHECK(error(o, {"tracker-size"}).find("--tracker-size") != std::string::npos);
+  o = {};
+  CHECK(error(o, {"kl-shape"}).find("--kl-penalty") != std::string::npos);
+  o.eta = 0;
+  CHECK(error(o, {}).find("--eta") != std::string::npos);
+  o = {};
+  o.keep = "best-gold";
+  CHECK(error(o, {}).find("--gold") != std::string::npos);
+  o = {};
+  o.stop = {"gold-drop"};
+  CHECK(error(o, {}).find("--gold") != std::string::npos);
+  o.gold = {"brightness"};
+  CHECK(error(o, {}).empty());
+  o.monitor_every = 0;
+  CHECK(error(o, {"gold"}).find("--gold") != std::string::npos);
+}
+
+TEST_CASE("method names are unique, sorted and kebab-case") {
+  const std::vector<std::string> names = method_names();
+  CHECK(std::is_sorted(names.begin(), names.end()));
+  CHECK(std::set<std::string>(names.begin(), names.end()).size() == names.size());
+  for (const std::string& name : names)
+    CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos);
+}

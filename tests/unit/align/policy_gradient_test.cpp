@@ -1,0 +1,184 @@
+// Rollouts and gradients on a toy UNet.   SPDX-License-Identifier: Apache-2.0
+#include "align/policy_gradient.h"
+
+#include "core/error.h"
+#include "oracle.h"
+#include "toy.h"
+
+using namespace plumb;
+using namespace plumb::align;
+
+namespace {
+
+const PolicyGradient& inner(const Toy& toy) { return dynamic_cast<const PolicyGradient&>(*toy.method); }
+
+double figure(const UpdateLog& log, const std::string& name) { return log.values().at(name); }
+
+}  // namespace
+
+TEST_CASE("before the first update the ratio is 1, whatever shares a batch with a transition") {
+  FinetuneOptions o = toy_options();
+  SUBCASE("adapter") {}
+  SUBCASE("all weights") { o.full = true; }
+  SUBCASE("guidance") { o.guidance_scale = 3.0; }
+  SUBCASE("eta below 1") { o.eta = 0.3; }
+  SUBCASE("other batch size") { o.batch_size = 7; }
+  Toy toy(o);
+  toy.disturb();  // an adapter at its initial zeros would prove little
+  REQUIRE(toy.method->collect(toy.context, 0));
+  for (int64_t u = 0; u < toy.method->updates_per_epoch(); ++u)
+    CHECK(figure(toy.method->accumulate_gradients(toy.context, 0, u), "ratio_dev") < 1e-6);
+}
+
+TEST_CASE("before the first update importance sampling and score function have the same gradient") {
+  FinetuneOptions o = toy_options();
+  o.train_batch_size = 16;
+  Toy is(o);
+  o.method = "ddpo-sf";
+  Toy sf(o);
+  for (Toy* toy : {&is, &sf}) {
+    toy->disturb();
+    REQUIRE(toy->method->collect(toy->context, 0));
+    toy->method->accumulate_gradients(toy->context, 0, 0);
+  }
+  CHECK(is.gradients().norm().item<double>() > 1e-4);
+  CHECK(largest_difference(is.gradients(), sf.gradients()) < 1e-5 * is.gradients().norm().item<double>());
+}
+
+TEST_CASE("many small batches add up to the gradient of one large one") {
+  FinetuneOptions o = toy_options();
+  o.kl_coef = 0.5;
+  const auto gradient = [&](int64_t train_batch, int64_t accumulation, int64_t batch) {
+    o.train_batch_size = train_batch;
+    o.grad_accumulation = accumulation;
+    o.batch_size = batch;
+    Toy toy(o);
+    toy.disturb();
+    REQUIRE(toy.method->collect(toy.context, 0));
+    CHECK(toy.method->updates_per_epoch() == 1);
+    toy.method->accumulate_gradients(toy.context, 0, 0);
+    return toy.gradients();
+  };
+  const Tensor one = gradient(16, 1, 80), many = gradient(4, 4, 11);
+  CHECK(largest_difference(one, many) < 2e-5 * one.norm().item<double>());
+}
+
+TEST_CASE("a rollout does not depend on the batch size, and its classes follow --class") {
+  Toy toy(toy_options());
+  RolloutRequest request;
+  request.items = {0, 1, 2, 3, 4, 5, 6};
+  request.classes = {2, 0};
+  request.path_kl = true;
+  request.batch_size = 7;
+  const Rollout whole = *roll_out(toy.policy, *toy.codec, request);
+  request.batch_size = 3;
+  const Rollout parts = *roll_out(toy.policy, *toy.codec, request);
+  CHECK(largest_difference(whole.x, parts.x) < 1e-5);
+  CHECK(largest_difference(whole.log_prob, parts.log_prob) < 1e-6);
+  CHECK(at::equal(whole.condition.label, parts.condition.label));
+  const int64_t* label = whole.condition.label.const_data_ptr<int64_t>();
+  for (int i = 0; i < 7; ++i) CHECK((label[i] == 0 || label[i] == 2));
+  CHECK(at::equal(whole.stored, toy.codec->decode(whole.x.select(1, 5))));
+  CHECK(whole.path_kl.abs().max().item<double>() == 0.0);  // the adapter starts at zero
+  request.classes = {3};
+  CHECK_THROWS_AS(roll_out(toy.policy, *toy.codec, request), Error);
+}
+
+TEST_CASE("nearly noiseless steps are left out") {
+  FinetuneOptions o = toy_options();
+  CHECK(Toy(o).policy.trained_steps() == std::vector<int64_t>{0, 1, 2, 3});
+  o.max_step_gain = 0;
+  CHECK(Toy(o).policy.trained_steps().size() == 5);
+  o.max_step_gain = 1e-3;
+  CHECK_THROWS_AS(Toy{o}, Error);
+}
+
+TEST_CASE("path KL is the KL of the transitions along the chain, and the adapter is back on after it") {
+  Toy toy(toy_options());
+  toy.disturb();
+  RolloutRequest request;
+  request.items = {0, 1, 2};
+  request.path_kl = request.reference_log_prob = true;
+  const Rollout r = *roll_out(toy.policy, *toy.codec, request);
+  Tensor expected = at::zeros({3}, at::kDouble);
+  const at::NoGradGuard no_grad;
+  const auto base = toy_network();
+  Policy reference(*base, nullptr, toy.schedule, {1, 8, 8}, toy.policy.options(), at::kCPU);
+  for (int64_t i = 0; i < 5; ++i) {
+    const Tensor step = at::full({3}, i, at::kLong), x_t = r.x.select(1, i), x_next = r.x.select(1, i + 1);
+    const PolicyEvaluation own = toy.policy.evaluate(x_t, x_next, step, r.condition);
+    const PolicyEvaluation other = reference.evaluate(x_t, x_next, step, r.condition);
+    const Tensor gap = (own.transition.mean - other.transition.mean).to(at::kDouble).square().flatten(1).sum(1);
+    if (i < 4) expected += gap / (2 * own.transition.sigma.to(at::kDouble).square());
+    CHECK(largest_difference(own.log_prob, r.log_prob.select(1, i)) < 1e-6);
+    CHECK(largest_difference(other.log_prob, r.log_prob_ref.select(1, i)) < 1e-6);
+  }
+  CHECK(expected.min().item<double>() > 0.01);
+  CHECK(largest_difference(r.path_kl, expected) < 1e-4 * expected.max().item<double>());
+}
+
+TEST_CASE("the KL term alone pulls the weights back to the base model") {
+  FinetuneOptions o = toy_options();
+  o.kl_coef = 1.0;
+  Toy toy(o, [](const Tensor& pixels) { return at::zeros({pixels.size(0)}, at::kDouble); });  // equal rewards: no advantage
+  REQUIRE(toy.method->collect(toy.context, 0));
+  CHECK(figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_step") == 0.0);
+  CHECK(toy.gradients().norm().item<double>() == 0.0);
+  toy.disturb();
+  toy.zero_grad();
+  const double before = figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_step");
+  {
+    const at::NoGradGuard no_grad;
+    const double norm = toy.gradients().norm().item<double>();
+    for (auto& [name, tensor] : toy.policy.trainable())
+      if (tensor.grad().defined()) Tensor(tensor).add_(tensor.grad(), -1e-3 / norm);
+  }
+  CHECK(before > 0);
+  CHECK(figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_step") < before);
+}
+
+TEST_CASE("a log-ratio penalty lowers the advantages of the steps before it") {
+  FinetuneOptions o = toy_options();
+  o.advantage = "global";
+  o.advantage_clip = 0;
+  Toy plain(o);
+  o.kl_penalty = 10;
+  o.kl_shape = "abs";
+  Toy paid(o);
+  for (Toy* toy : {&plain, &paid}) {
+    toy->disturb();
+    REQUIRE(toy->method->collect(toy->context, 0));
+  }
+  const Tensor cost = inner(plain).step_advantages() - inner(paid).step_advantages();  // [N,T]
+  const Rollout& r = inner(paid).rollout();
+  const Tensor paid_per_step = 10 * (r.log_prob - r.log_prob_ref).abs();
+  CHECK(largest_difference(cost.select(1, 4), paid_per_step.select(1, 4)) < 1e-9);
+  CHECK(largest_difference(cost.select(1, 0), paid_per_step.sum(1)) < 1e-9);
+}
+
+TEST_CASE("eta 0 has no density") {
+  FinetuneOptions o = toy_options();
+  o.eta = 0;
+  CHECK_THROWS_AS(Toy{o}, Error);
+}
+
+TEST_CASE("the score function refuses a second update on a rollout") {
+  FinetuneOptions o = toy_options();
+  o.method = "ddpo-sf";
+  CHECK_THROWS_AS(Toy{o}, Error);  // 16 samples, 8 an update
+}
+
+TEST_CASE("a reward that is not finite is named") {
+  Toy toy(toy_options(), [](const Tensor& pixels) {
+    Tensor r = darkness(pixels);
+    r[3] = std::numeric_limits<double>::quiet_NaN();
+    return r;
+  });
+  try {
+    toy.method->collect(toy.context, 0);
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.exit() == Exit::kBadNumbers);
+    CHECK(std::string(error.what()).find("sample 3") != std::string::npos);
+  }
+}

@@ -1,0 +1,198 @@
+// Whole runs on a toy UNet: rewards rise, stopped runs go on bit for bit, the monitor sees what happens.
+// SPDX-License-Identifier: Apache-2.0
+#include "align/trainer.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "core/error.h"
+#include "core/signals.h"
+#include "oracle.h"
+#include "toy.h"
+
+using namespace plumb;
+using namespace plumb::align;
+
+namespace {
+
+std::string scratch(const std::string& name) {
+  const auto folder = std::filesystem::temp_directory_path() / ("plumb-trainer-test." + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  return folder / name;
+}
+
+std::vector<io::Json> lines_of(const std::string& path) {
+  std::vector<io::Json> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) lines.push_back(io::Json::parse(line));
+  return lines;
+}
+
+/// Lines of steps and the verdict, without what a clock put there.
+std::vector<io::Json> without_times(const std::string& path) {
+  std::vector<io::Json> kept;
+  for (io::Json line : lines_of(path)) {
+    line.erase("seconds");
+    if (line.value("event", "") != "start" && line.value("event", "") != "plan") kept.push_back(line);
+  }
+  return kept;
+}
+
+struct Run {
+  Toy toy;
+  RawFeatures features;
+  Monitor monitor;
+  Trainer trainer;
+  Run(const FinetuneOptions& o, RunFiles files, std::function<Tensor(const Tensor&)> f = darkness, bool gold = true)
+      : toy(o, std::move(f)), monitor(toy.context, golds(gold), features), trainer(toy.context, *toy.method, &monitor, std::move(files)) {}
+  static std::vector<GoldReward> golds(bool gold) {
+    std::vector<GoldReward> all;
+    if (gold) all.push_back({"corner", std::make_unique<PixelReward>([](const Tensor& p) {
+                  return p.slice(2, 0, 4).slice(3, 0, 4).flatten(1).mean(1);
+                })});
+    return all;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the reward improves within a few epochs") {
+  FinetuneOptions o = toy_options();
+  o.epochs = 8;
+  o.samples_per_epoch = 32;
+  o.monitor_every = 16;
+  SUBCASE("ddpo-is, adapter") { o.train_batch_size = 16; }
+  SUBCASE("ddpo-is, all weights") {
+    o.train_batch_size = 16;
+    o.full = true;
+  }
+  SUBCASE("ddpo-sf") {
+    o.method = "ddpo-sf";
+    o.train_batch_size = 32;
+    o.epochs = 12;
+    o.lr = 1e-2;
+  }
+  Run run(o, {}, darkness, false);
+  CHECK(run.trainer.run() == RunEnd::kFinished);
+  const double first = run.monitor.points().front().proxy, last = run.monitor.points().back().proxy;
+  MESSAGE("mean reward ", first, " -> ", last);
+  CHECK(last > first + 0.05);
+  CHECK(run.monitor.points().back().kl > 0);
+}
+
+TEST_CASE("a run stopped anywhere and resumed equals the uninterrupted one, weights and log") {
+  const FinetuneOptions o = toy_options();
+  const std::string reference_log = scratch("reference.jsonl");
+  Run reference(o, {scratch("reference.ckpt"), reference_log, "f"});
+  REQUIRE(reference.trainer.run() == RunEnd::kFinished);
+  REQUIRE(reference.trainer.steps() == 6);
+
+  const std::string checkpoint = scratch("stopped.ckpt"), log = scratch("stopped.jsonl");
+  int calls = 0, stops = 0;
+  RunEnd end = RunEnd::kInterrupted;
+  Tensor weights;
+  io::Json summary;
+  while (end == RunEnd::kInterrupted && stops < 40) {
+    // The reward is asked once a rollout and once an evaluation: a signal at each third of them falls on different stages.
+    Run run(o, {checkpoint, log, "f"}, [&](const Tensor& pixels) {
+      if (++calls % 3 == 0) std::raise(SIGTERM);
+      return darkness(pixels);
+    });
+    reset_stop_request();
+    install_stop_handlers();
+    end = run.trainer.run();
+    reset_stop_request();
+    std::signal(SIGTERM, SIG_DFL);
+    ++stops;
+    weights = run.toy.weights();
+    summary = run.trainer.summary();
+  }
+  CHECK(end == RunEnd::kFinished);
+  CHECK(stops > 2);
+  CHECK(at::equal(weights, reference.toy.weights()));
+  CHECK(summary == reference.trainer.summary());
+  CHECK(without_times(log) == without_times(reference_log));
+}
+
+TEST_CASE("a run killed between checkpoints repeats what was lost") {
+  const FinetuneOptions o = toy_options();
+  const std::string reference_log = scratch("whole.jsonl");
+  Run reference(o, {"", reference_log, "f"});
+  REQUIRE(reference.trainer.run() == RunEnd::kFinished);
+  const std::string checkpoint = scratch("killed.ckpt"), log = scratch("killed.jsonl");
+  struct Killed {};
+  FinetuneOptions often = o;
+  often.save_every_s = 1e-9;
+  int calls = 0;
+  {
+    Run run(often, {checkpoint, log, "f"}, [&](const Tensor& pixels) {
+      if (++calls == 5) throw Killed();
+      return darkness(pixels);
+    });
+    CHECK_THROWS_AS(run.trainer.run(), Killed);
+  }
+  std::ofstream(log, std::ios::app) << R"({"step": 5, "torn)";
+  Run again(o, {checkpoint, log, "f"});
+  CHECK(again.trainer.run() == RunEnd::kFinished);
+  CHECK(at::equal(again.toy.weights(), reference.toy.weights()));
+  CHECK(without_times(log) == without_times(reference_log));
+}
+
+TEST_CASE("the monitor sees a hacked reward: it stops, names the place and keeps the best weights") {
+  FinetuneOptions o = toy_options();
+  o.epochs = 30;
+  o.lr = 1e-2;
+  o.samples_per_epoch = 32;
+  o.train_batch_size = 16;
+  o.monitor_every = 4;
+  o.monitor_n = 24;
+  o.gold = {"corner"};  // brightness of a corner, while darkness is trained
+  o.stop = {"gold-drop:z=2,k=2"};
+  o.keep = "best-gold";
+  const std::string log = scratch("hacked.jsonl");
+  Run run(o, {"", log, "f"});
+  CHECK(run.trainer.run() == RunEnd::kStopRule);
+  const Verdict v = run.monitor.verdict();
+  CHECK(v.parted);
+  CHECK(v.parted_step < run.trainer.steps());
+  CHECK(v.low <= v.parted_step);
+  CHECK(v.parted_step <= v.high);
+  CHECK(run.trainer.steps() < 60);
+  const io::Json summary = run.trainer.summary();
+  CHECK(summary["kept"] == "best-gold");
+  CHECK(summary["kept_step"] == v.best_gold_step);
+  CHECK(summary["stopped_by"] == "gold-drop:z=2,k=2");
+  CHECK(&run.trainer.kept_weights() == &run.trainer.best_gold_weights());
+  const auto lines = lines_of(log);
+  CHECK(lines.back()["event"] == "verdict");
+  CHECK(lines.back()["parted"] == true);
+  for (const io::Json& line : lines) {
+    if (line.contains("event") || line["step"].get<int64_t>() % 4 != 0) continue;
+    for (const char* field : {"proxy", "proxy_se", "reward/corner", "reward_se/corner", "kl", "kl_se", "diversity", "diversity_se",
+                              "distance", "distance_se"})
+      CHECK_MESSAGE(line.contains(field), field);
+  }
+}
+
+TEST_CASE("a KL limit stops the run") {
+  FinetuneOptions o = toy_options();
+  o.epochs = 30;
+  o.stop = {"kl:0.5"};
+  Run run(o, {}, darkness, false);
+  CHECK(run.trainer.run() == RunEnd::kStopRule);
+  CHECK(run.monitor.points().back().kl > 0.5);
+  CHECK(run.monitor.verdict().text.find("--gold") != std::string::npos);
+}
+
+TEST_CASE("the monitor does not disturb the run") {
+  FinetuneOptions o = toy_options();
+  Run watched(o, {});
+  watched.trainer.run();
+  Toy alone(o);
+  Trainer trainer(alone.context, *alone.method, nullptr, {});
+  trainer.run();
+  CHECK(at::equal(alone.weights(), watched.toy.weights()));
+}
