@@ -1,0 +1,129 @@
+// report: one page about a run: curves, proxy against gold, pictures, metrics, provenance.   Man page: report(1).
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <filesystem>
+
+#include "cli/tool.h"
+#include "core/log.h"
+#include "core/sha256.h"
+#include "core/text.h"
+#include "io/atomic_file.h"
+#include "report/page.h"
+
+namespace {
+
+using namespace plumb;
+namespace fs = std::filesystem;
+
+struct Options {
+  std::vector<std::string> log;
+  std::string title, output = "report.html", svg, png, tsv;
+  int64_t rows = 8, columns = 8;
+  bool force = false;
+  cli::CommonOptions common;
+};
+
+void describe(OptionTable& t, Options& o) {
+  t.group("What to show");
+  t.add("log", &o.log, "log of a run (JSON lines); repeatable. Logs beside model artefacts are found without it")
+      .metavar("FILE.jsonl")
+      .file();
+  t.add("title", &o.title, "heading of the page; by default made from the newest run").metavar("TEXT");
+  t.add("rows", &o.rows, "rows of a grid of samples; samples with labels get a row a class").range(1, 64);
+  t.add("columns", &o.columns, "samples in a row").range(1, 64);
+  t.group("Output");
+  t.add("output", &o.output, "page to write; - for standard output")
+      .short_name('o')
+      .metavar("FILE.html")
+      .file()
+      .runtime();
+  t.add("svg", &o.svg, "also write each figure into this folder as NAME.svg").metavar("DIR").file().runtime();
+  t.add("png", &o.png, "also write each grid of samples into this folder as NAME.png").metavar("DIR").file().runtime();
+  t.add("tsv", &o.tsv, "also write each table and the numbers of each figure into this folder as NAME.tsv")
+      .metavar("DIR")
+      .file()
+      .runtime();
+  t.add("force", &o.force, "replace a file that is no earlier report").runtime();
+  cli::CommonSet set;
+  set.output = set.tensors = false;
+  cli::describe_common(t, o.common, set);
+}
+
+/// Only a page of ours is replaced without being asked to, and an input never.
+void check_output(const Options& o, const std::vector<io::Manifest>& inputs) {
+  std::error_code ignored;
+  if (o.output == "-" || !fs::exists(o.output, ignored)) return;
+  if (fs::is_directory(o.output, ignored)) throw Error(Exit::kUsage, o.output, "is a folder", "name a file with -o");
+  std::vector<std::string> read = o.log;
+  read.insert(read.end(), o.common.input.begin(), o.common.input.end());
+  for (const io::Manifest& input : inputs)
+    read.push_back(input.path());
+  for (const std::string& path : read) {
+    if (fs::equivalent(path, o.output, ignored) && !ignored) {
+      throw Error(Exit::kUsage, o.output, "is an input of this command and would be replaced by the page",
+                  "name another with -o");
+    }
+  }
+  if (o.force || fs::file_size(o.output, ignored) == 0) return;
+  if (io::read_file(o.output).rfind(report::kPageStart, 0) != 0) {
+    throw Error(Exit::kUsage, o.output, "is there and no report of plumb's",
+                "name another with -o, or replace it with --force");
+  }
+}
+
+/// Writes the files into a folder, made if needed; adds their paths to `written`.
+void write_files(const std::string& folder, const std::vector<report::SideFile>& files, io::Json& written) {
+  std::error_code problem;
+  fs::create_directories(folder, problem);
+  if (problem) throw Error(Exit::kFailed, folder, "cannot be made: " + problem.message());
+  for (const report::SideFile& file : files) {
+    const std::string path = io::absolute_path((fs::path(folder) / file.name).string());
+    io::write_file(path, file.contents);
+    written.push_back(path);
+  }
+}
+
+int run(cli::Context& context, const Options& o) {
+  std::vector<io::Manifest> inputs;
+  for (const std::string& source : o.common.input)
+    inputs.push_back(context.read(source, ""));
+  if (inputs.empty() && (o.log.empty() || context.has_input())) inputs.push_back(context.input());
+  check_output(o, inputs);
+
+  report::ReportOptions options{o.title, io::absolute_path(o.output == "-" ? "." : io::folder_of(o.output)), o.rows,
+                                o.columns};
+  const report::Report result = report::build_report(inputs, o.log, options);
+  if (context.dry_run()) {
+    io::Json sections = io::Json::array();
+    for (const report::Section& section : result.sections)
+      sections.push_back(section.title);
+    return context.finish_dry_run({{"page", o.output}, {"title", result.title}, {"sections", sections}});
+  }
+  const std::string page = report::render_page(result);
+  io::Json written = io::Json::array();
+  if (!o.svg.empty()) write_files(o.svg, report::svg_files(result), written);
+  if (!o.png.empty()) write_files(o.png, report::png_files(result), written);
+  if (!o.tsv.empty()) write_files(o.tsv, report::tsv_files(result), written);
+  if (o.output == "-") {
+    std::fwrite(page.data(), 1, page.size(), stdout);
+    return 0;
+  }
+  io::write_file(o.output, page);
+
+  std::vector<std::pair<std::string, io::Manifest>> named;
+  for (const io::Manifest& input : inputs)
+    named.emplace_back(input.kind(), input);
+  io::Manifest manifest = context.manifest("report", named);
+  manifest.json()["path"] = io::absolute_path(o.output);
+  manifest.json()["sha256"] = sha256_of(page);
+  if (!written.empty()) manifest.json()["files"] = written;
+  const std::string line = manifest.json().dump(-1, ' ', false, io::Json::error_handler_t::replace) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  log::info("wrote ", io::absolute_path(o.output));
+  return 0;
+}
+
+}  // namespace
+
+PLUMB_PLAIN_TOOL(Options, "report", "draws what happened: one page, and single SVG, PNG and TSV files",
+                 "metrics, scores, samples, models, logs -> HTML")
