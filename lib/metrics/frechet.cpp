@@ -41,6 +41,23 @@ Factor factor(const Tensor& covariance) {
   return {kept.unsqueeze(1) * vectors.t().index({keep}), kept.numel(), false};
 }
 
+/// The lower triangle of Lᵀ S L, L lower triangular: panels that skip the zeros of L and the upper half do a third of the
+/// work of two full products.
+Tensor congruence(const Tensor& lower, const Tensor& s) {
+  constexpr int64_t kPanel = 128;
+  const int64_t d = s.size(0);
+  Tensor product = at::empty_like(s), out = at::zeros_like(s);
+  for (int64_t j = 0; j < d; j += kPanel) {  // S L
+    const int64_t end = std::min(j + kPanel, d);
+    product.slice(1, j, end).copy_(at::mm(s.slice(1, j), lower.slice(0, j).slice(1, j, end)));
+  }
+  for (int64_t i = 0; i < d; i += kPanel) {
+    const int64_t end = std::min(i + kPanel, d);
+    out.slice(0, i, end).slice(1, 0, end).copy_(at::mm(lower.slice(0, i).slice(1, i, end).t(), product.slice(0, i).slice(1, 0, end)));
+  }
+  return out;
+}
+
 /// Keeps the columns (and rows, of a covariance) named by `index`.
 Gaussian restrict_to(const Gaussian& g, const Tensor& index) {
   Gaussian out;
@@ -75,8 +92,8 @@ double trace_of_root(const Gaussian& a, const Gaussian& b, FrechetResult& result
   const Factor fa = factor(a.covariance);
   result.path = fa.cholesky ? "cholesky" : "eigh";
   result.rank = fa.rank;
-  const Tensor inner = at::mm(at::mm(fa.f, b.covariance), fa.f.t());
-  return at::linalg_eigvalsh(inner).clamp_min(0).sqrt().sum().item<double>();
+  const Tensor inner = fa.cholesky ? congruence(fa.f.t(), b.covariance) : at::mm(at::mm(fa.f, b.covariance), fa.f.t());
+  return at::linalg_eigvalsh(inner, "L").clamp_min(0).sqrt().sum().item<double>();
 }
 
 }  // namespace

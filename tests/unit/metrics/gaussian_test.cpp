@@ -131,6 +131,12 @@ TEST_SUITE("frechet") {
       CHECK(relative(low.value, eig.value) < 1e-6);
     }
   }
+  TEST_CASE("several panels: a common linear map of commuting spreads has a closed form") {
+    // S_a = Q diag(a) Qᵀ, S_b = Q diag(b) Qᵀ: Σ (√a - √b)², d = 300.
+    const Tensor q = rotation(3, 300), a = uniform(4, 300, 1).squeeze(1) + 0.5, b = uniform(5, 300, 1).squeeze(1) + 0.5;
+    const auto spread = [&](const Tensor& v) { return gaussian(std::vector<double>(300), at::mm(q * v, q.t())); };
+    CHECK(frechet_distance(spread(a), spread(b)).value == doctest::Approx((a.sqrt() - b.sqrt()).square().sum().item<double>()).epsilon(1e-10));
+  }
   TEST_CASE("a singular covariance takes the eigenvectors; constant columns are left out and cost nothing") {
     Tensor x = float64(features(11, 200, 12)), y = float64(features(21, 200, 12));
     x.select(1, 5).copy_(x.select(1, 4) * 2);  // rank 11, no constant column
