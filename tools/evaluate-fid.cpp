@@ -42,16 +42,38 @@ struct EvaluateOptions {
 }  // namespace
 
 #ifndef PLUMB_FRONT
+#include <filesystem>
+
 #include "core/log.h"
 #include "core/sha256.h"
 #include "core/text.h"
 #include "io/atomic_file.h"
+#include "io/npy.h"
 #include "metrics/evaluation.h"
 #include "nn/data.h"
 
 namespace {
 
 using namespace plumb;
+
+/// Refuses to write `path` over an input, or over what is no earlier result of this option, unless --force. "" is fine.
+void check_target(const std::string& option, const std::string& path, bool force, const std::vector<io::Manifest>& inputs) {
+  namespace fs = std::filesystem;
+  std::error_code none;
+  if (path.empty() || !fs::exists(path, none)) return;
+  for (const io::Manifest& input : inputs) {
+    if (!input.path().empty() && fs::equivalent(path, input.path(), none)) {
+      throw Error(Exit::kUsage, option, path + " is an input of this command and would be replaced", "name another file");
+    }
+  }
+  if (force) return;
+  bool ours = false;
+  try {
+    ours = path.ends_with(".npz") ? !io::read_npz(path, "mu").bytes.empty() : io::Manifest::read(path).kind() == "features";
+  } catch (const Error&) {
+  }
+  if (!ours) throw Error(Exit::kUsage, option, path + " is there and holds something else", "name another file, or replace it with --force");
+}
 
 /// A features artefact of the input in `path`, by `write`. Returns its manifest as printed.
 template <typename Write>
@@ -99,9 +121,13 @@ int run(cli::Context& ctx, const EvaluateOptions& o) {
   const bool npz = o.reference.ends_with(".npz");
   std::optional<io::Manifest> reference_manifest;
   if (!o.reference.empty() && !npz) reference_manifest = ctx.read(o.reference, "");
+  std::vector<io::Manifest> read{input, items};
+  if (reference_manifest) read.push_back(metrics::find_items(*reference_manifest));
+  check_target("--save-features", o.save_features, o.common.force, read);
+  check_target("--save-stats", o.save_stats, o.common.force, read);
   if (ctx.dry_run()) {
     io::Json plan{{"items", items.count()}, {"features", o.features}, {"metrics", o.metrics}};
-    if (reference_manifest) plan["reference_items"] = metrics::find_items(*reference_manifest).count();
+    if (reference_manifest) plan["reference_items"] = read.back().count();
     return ctx.finish_dry_run(plan);
   }
 
