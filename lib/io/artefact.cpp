@@ -9,7 +9,8 @@ namespace plumb::io {
 
 H5Reader open_artefact(const Manifest& manifest, bool verify) {
   if (manifest.path().empty()) {
-    throw Error(Exit::kBadInput, manifest.label(), "a manifest of kind '" + manifest.kind() + "' without a file to read");
+    throw Error(Exit::kBadInput, manifest.label(),
+                "a manifest of kind '" + manifest.kind() + "' without a file to read");
   }
   if (verify) verify_digest(manifest);
   return H5Reader(manifest.path());

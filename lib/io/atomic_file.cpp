@@ -75,7 +75,8 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
   temporary_ = (fs::path(folder) / (prefix + std::to_string(::getpid()))).string();
   {
     const std::lock_guard<std::mutex> lock(g_mutex);
-    if (!g_claimed.insert(temporary_).second) throw Error(Exit::kFailed, path, "is already being written by this command");
+    if (!g_claimed.insert(temporary_).second)
+      throw Error(Exit::kFailed, path, "is already being written by this command");
   }
   const int descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor < 0) {

@@ -5,7 +5,8 @@
 namespace plumb::io {
 
 /// Claims a temporary name `.NAME.tmp.PID` in the target's folder. commit() = fsync, rename, fsync of the folder; a
-/// destructor without commit removes the temporary file. Leftovers of dead processes are removed when the name is claimed.
+/// destructor without commit removes the temporary file. Leftovers of dead processes are removed when the name is
+/// claimed.
 class AtomicFile {
  public:
   /// Throws Error(kFailed) if the folder does not exist or cannot be written.

@@ -21,11 +21,13 @@ constexpr size_t kBlock = 1 << 16;
 
 class PlainSource : public ByteSource {
  public:
-  PlainSource(const std::string& path, uint64_t offset) : ByteSource(path), file_(std::fopen(path.c_str(), "rb"), std::fclose) {
+  PlainSource(const std::string& path, uint64_t offset)
+      : ByteSource(path), file_(std::fopen(path.c_str(), "rb"), std::fclose) {
     if (!file_) throw Error(Exit::kBadInput, path, std::strerror(errno));
     struct stat status {};
     if (::fstat(::fileno(file_.get()), &status) != 0) throw Error(Exit::kBadInput, path, std::strerror(errno));
-    if (!S_ISREG(status.st_mode)) throw Error(Exit::kBadInput, path, S_ISDIR(status.st_mode) ? "is a folder" : "is not a regular file");
+    if (!S_ISREG(status.st_mode))
+      throw Error(Exit::kBadInput, path, S_ISDIR(status.st_mode) ? "is a folder" : "is not a regular file");
     const uint64_t size = static_cast<uint64_t>(status.st_size);
     if (offset > size || ::fseeko(file_.get(), static_cast<off_t>(offset), SEEK_SET) != 0) {
       throw Error(Exit::kBadInput, path, cat("is truncated: ", size, " bytes, byte ", offset, " was needed"));
@@ -47,15 +49,22 @@ class PlainSource : public ByteSource {
 class InflateSource : public ByteSource {
  public:
   InflateSource(std::unique_ptr<ByteSource> input, uint64_t packed, bool gzip)
-      : ByteSource(input->name()), input_(std::move(input)), packed_(packed), left_(packed), gzip_(gzip), block_(kBlock) {
-    if (inflateInit2(&stream_, gzip ? 15 + 16 : -15) != Z_OK) throw Error(Exit::kFailed, name(), "zlib could not start");
+      : ByteSource(input->name()),
+        input_(std::move(input)),
+        packed_(packed),
+        left_(packed),
+        gzip_(gzip),
+        block_(kBlock) {
+    if (inflateInit2(&stream_, gzip ? 15 + 16 : -15) != Z_OK)
+      throw Error(Exit::kFailed, name(), "zlib could not start");
   }
   ~InflateSource() override { inflateEnd(&stream_); }
 
   size_t read(void* out, size_t size) override {
     size_t done = 0;
     while (done < size && !ended_) {
-      if (stream_.avail_in == 0 && !fill()) throw Error(Exit::kBadInput, name(), "is truncated: its compressed data ends early");
+      if (stream_.avail_in == 0 && !fill())
+        throw Error(Exit::kBadInput, name(), "is truncated: its compressed data ends early");
       const size_t want = std::min<size_t>(size - done, size_t{1} << 30);
       stream_.next_out = static_cast<Bytef*>(out) + done;
       stream_.avail_out = static_cast<uInt>(want);
@@ -64,12 +73,15 @@ class InflateSource : public ByteSource {
       if (status == Z_STREAM_END) {
         finish_member();
       } else if (status != Z_OK && status != Z_BUF_ERROR) {
-        throw Error(Exit::kBadInput, name(), cat("has damaged compressed data: ", stream_.msg ? stream_.msg : "unknown reason"));
+        throw Error(Exit::kBadInput, name(),
+                    cat("has damaged compressed data: ", stream_.msg ? stream_.msg : "unknown reason"));
       }
     }
     return done;
   }
-  uint64_t ceiling() const override { return packed_ > UINT64_MAX / kDeflateGain ? UINT64_MAX : packed_ * kDeflateGain; }
+  uint64_t ceiling() const override {
+    return packed_ > UINT64_MAX / kDeflateGain ? UINT64_MAX : packed_ * kDeflateGain;
+  }
 
  private:
   bool fill() {
@@ -109,7 +121,8 @@ class InflateSource : public ByteSource {
 
 void ByteSource::read_exact(void* out, size_t size, const std::string& what) {
   const size_t got = read(out, size);
-  if (got < size) throw Error(Exit::kBadInput, name_, cat("is truncated: it ends inside ", what), "copy or download it again");
+  if (got < size)
+    throw Error(Exit::kBadInput, name_, cat("is truncated: it ends inside ", what), "copy or download it again");
 }
 
 void ByteSource::skip(uint64_t size, const std::string& what) {
@@ -126,7 +139,9 @@ bool ByteSource::at_end() {
   return read(&byte, 1) == 0;
 }
 
-std::unique_ptr<ByteSource> open_plain(const std::string& path, uint64_t offset) { return std::make_unique<PlainSource>(path, offset); }
+std::unique_ptr<ByteSource> open_plain(const std::string& path, uint64_t offset) {
+  return std::make_unique<PlainSource>(path, offset);
+}
 
 std::unique_ptr<ByteSource> open_source(const std::string& path) {
   unsigned char head[2] = {0, 0};

@@ -19,8 +19,8 @@ struct DatasetInfo {
   std::vector<int64_t> shape;
 };
 
-/// Read side. All errors are Error(kBadInput, path, ...). Sizes in the file are checked against what the caller asks for,
-/// never trusted for an allocation without a look at the file's own size.
+/// Read side. All errors are Error(kBadInput, path, ...). Sizes in the file are checked against what the caller asks
+/// for, never trusted for an allocation without a look at the file's own size.
 class H5Reader {
  public:
   explicit H5Reader(const std::string& path);
@@ -30,7 +30,8 @@ class H5Reader {
 
   bool has(const std::string& dataset) const;
   DatasetInfo info(const std::string& dataset) const;
-  /// Names of datasets below `group`, relative to it, sorted; recursive ("mid_block.resnets.0.conv1.weight" has no slash).
+  /// Names of datasets below `group`, relative to it, sorted; recursive ("mid_block.resnets.0.conv1.weight" has no
+  /// slash).
   std::vector<std::string> list(const std::string& group) const;
   /// Reads rows [first, first+count) into `out` (count * row elements of `type`). Converts between numeric types.
   void read(const std::string& dataset, Type type, int64_t first, int64_t count, void* out) const;
@@ -57,8 +58,9 @@ class H5Writer {
   H5Writer(H5Writer&&) noexcept;
   const std::string& path() const;
 
-  /// Creates a dataset of rows of shape `row` with 0 rows; append() adds. Chunks of about 1 MiB along the first axis, or
-  /// of the whole dataset if that is shorter. The dataset appears in the file with its first full chunk, else at commit().
+  /// Creates a dataset of rows of shape `row` with 0 rows; append() adds. Chunks of about 1 MiB along the first axis,
+  /// or of the whole dataset if that is shorter. The dataset appears in the file with its first full chunk, else at
+  /// commit().
   void create(const std::string& dataset, Type type, const std::vector<int64_t>& row);
   void append(const std::string& dataset, Type type, int64_t count, const void* data);
   /// A whole dataset at once, contiguous. shape {} = scalar. Parent groups are made.
@@ -73,8 +75,9 @@ class H5Writer {
   std::unique_ptr<State> state_;
 };
 
-/// Whether HDF5 locks the files it opens from now on (default: yes, where the file system can). Off for file systems such as
-/// some NFS and Lustre mounts whose locks hang or fail. The environment variable HDF5_USE_FILE_LOCKING, if set, wins.
+/// Whether HDF5 locks the files it opens from now on (default: yes, where the file system can). Off for file systems
+/// such as some NFS and Lustre mounts whose locks hang or fail. The environment variable HDF5_USE_FILE_LOCKING, if set,
+/// wins.
 void set_file_locking(bool on);
 
 /// Checks the HDF5 signature and superblock end-of-file address, so that a truncated file is named as such.

@@ -57,7 +57,8 @@ extern "C" herr_t keep_text(unsigned, const H5E_error2_t* entry, void* out) {
 
 Guard::Guard() : lock_(mutex()) {
   static const bool ready = [] {
-    H5dont_atexit();  // commit() flushes; at exit there is nothing left to write, and a full disk must not be tried again
+    H5dont_atexit();  // commit() flushes; at exit there is nothing left to write, and a full disk must not be tried
+                      // again
     H5open();
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     H5PLset_loading_state(0);
@@ -114,7 +115,8 @@ void check_h5_file(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) throw Error(Exit::kBadInput, path, std::strerror(errno));
   if (S_ISDIR(status.st_mode)) throw Error(Exit::kBadInput, path, "is a folder");
-  if (!S_ISREG(status.st_mode)) throw Error(Exit::kBadInput, path, "is not a regular file", "HDF5 cannot be read from a pipe");
+  if (!S_ISREG(status.st_mode))
+    throw Error(Exit::kBadInput, path, "is not a regular file", "HDF5 cannot be read from a pipe");
   const uint64_t size = static_cast<uint64_t>(status.st_size);
   if (size == 0) throw Error(Exit::kBadInput, path, "is empty");
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
@@ -137,7 +139,8 @@ void check_h5_file(const std::string& path) {
   const bool old = version <= 1;
   const size_t width = head[old ? 13 : 9];
   const size_t base_at = version == 0 ? 24 : version == 1 ? 28 : 12;
-  if (version > 3 || width != 8 || head[old ? 14 : 10] != 8) throw Error(Exit::kBadInput, path, "has a damaged HDF5 superblock");
+  if (version > 3 || width != 8 || head[old ? 14 : 10] != 8)
+    throw Error(Exit::kBadInput, path, "has a damaged HDF5 superblock");
   const auto number = [&](size_t at) {
     uint64_t value = 0;
     for (size_t i = width; i-- > 0;) value = value << 8 | (at + i < got ? head[at + i] : 0);

@@ -34,8 +34,8 @@ class Handle {
   Closer closer_ = nullptr;
 };
 
-/// Held by every public call: Debian's HDF5 is not thread-safe. The first use also silences HDF5's own stack traces, keeps
-/// it from loading plug-ins that a file may name, and from touching files at exit.
+/// Held by every public call: Debian's HDF5 is not thread-safe. The first use also silences HDF5's own stack traces,
+/// keeps it from loading plug-ins that a file may name, and from touching files at exit.
 class Guard {
  public:
   Guard();

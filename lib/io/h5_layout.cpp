@@ -18,15 +18,49 @@ constexpr size_t kMaxHeader = 1 << 20;     // of one object: far above what the 
 constexpr int kMaxBlocks = 64;             // continuation blocks
 constexpr int kLayout = 0x08, kContinuation = 0x10;
 
-class ObjectHeader {
+/// Bytes of the file by address, and the numbers in them.
+class RawFile {
  public:
-  ObjectHeader(const std::string& path, const std::string& name) : path_(path), name_(name) {
+  RawFile(const std::string& path, const std::string& name) : path_(path), name_(name) {
     descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor_ < 0) fail("cannot be opened");
   }
-  ~ObjectHeader() { ::close(descriptor_); }
-  ObjectHeader(const ObjectHeader&) = delete;
-  ObjectHeader& operator=(const ObjectHeader&) = delete;
+  ~RawFile() { ::close(descriptor_); }
+  RawFile(const RawFile&) = delete;
+  RawFile& operator=(const RawFile&) = delete;
+
+ protected:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(Exit::kBadInput, path_, "'" + name_ + "' " + what, "copy or make the file again");
+  }
+  std::string bytes_at(uint64_t at, uint64_t size) const {
+    if (size > kMaxHeader || at > static_cast<uint64_t>(INT64_MAX) - size) fail("has a damaged object header");
+    std::string bytes(static_cast<size_t>(size), '\0');
+    if (::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(at)) !=
+        static_cast<ssize_t>(bytes.size())) {
+      fail("has a damaged object header: it lies outside the file");
+    }
+    return bytes;
+  }
+  uint64_t number(const std::string& bytes, size_t at, size_t width) const {
+    if (at + width > bytes.size()) fail("has a damaged object header: a message ends early");
+    uint64_t value = 0;
+    for (size_t i = width; i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
+    return value;
+  }
+  uint64_t file_size() const {
+    const off_t end = ::lseek(descriptor_, 0, SEEK_END);
+    return end < 0 ? 0 : static_cast<uint64_t>(end);
+  }
+
+ private:
+  std::string path_, name_;
+  int descriptor_ = -1;
+};
+
+class ObjectHeader : private RawFile {
+ public:
+  using RawFile::RawFile;
 
   std::optional<Layout> scan(uint64_t address) {
     const std::string head = bytes_at(address, 16);
@@ -41,24 +75,6 @@ class ObjectHeader {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(Exit::kBadInput, path_, "'" + name_ + "' " + what, "copy or make the file again");
-  }
-  std::string bytes_at(uint64_t at, uint64_t size) const {
-    if (size > kMaxHeader || at > static_cast<uint64_t>(INT64_MAX) - size) fail("has a damaged object header");
-    std::string bytes(static_cast<size_t>(size), '\0');
-    if (::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(at)) != static_cast<ssize_t>(bytes.size())) {
-      fail("has a damaged object header: it lies outside the file");
-    }
-    return bytes;
-  }
-  uint64_t number(const std::string& bytes, size_t at, size_t width) const {
-    if (at + width > bytes.size()) fail("has a damaged object header: a message ends early");
-    uint64_t value = 0;
-    for (size_t i = width; i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
-    return value;
-  }
-
   /// Version 2: signature, flags, optional times and phase change, size of the first block.
   void scan_new(uint64_t address) {
     const std::string head = bytes_at(address, 6);
@@ -95,7 +111,8 @@ class ObjectHeader {
     if (version < 1 || version > 4) fail("has a damaged layout");
     const bool old = version <= 2;
     const uint64_t kind = number(data, old ? 2 : 1, 1);
-    if (kind != 1 && kind != 2) fail(kind == 0 ? "is stored compact, which is not read here" : "keeps its data in another file");
+    if (kind != 1 && kind != 2)
+      fail(kind == 0 ? "is stored compact, which is not read here" : "keeps its data in another file");
     Layout found;
     found.chunked = kind == 2;
     if (found.chunked) {
@@ -103,16 +120,51 @@ class ObjectHeader {
       const size_t width = version == 4 ? number(data, 4, 1) : 4, first = version == 4 ? 5 : old ? 16 : 11;
       if (rank < 1 || rank > H5S_MAX_RANK + 1 || width < 1 || width > 8) fail("has damaged chunk sizes");
       for (size_t i = 0; i < rank; ++i) found.chunk.push_back(number(data, first + i * width, width));
+      if (version <= 3) found.tree = number(data, old ? 8 : 3, 8);
       if (std::find(found.chunk.begin(), found.chunk.end(), 0u) != found.chunk.end()) fail("has damaged chunk sizes");
     }
     if (layout_) fail("has two layouts");
     layout_ = found;
   }
 
-  std::string path_, name_;
-  int descriptor_ = -1, blocks_ = 0;
+  int blocks_ = 0;
   size_t prefix_ = 8;
   std::optional<Layout> layout_;
+};
+
+/// The version 1 B-tree of chunks. Source: HDF5 File Format Specification 3.0, III.A.1.
+class ChunkTree : private RawFile {
+ public:
+  ChunkTree(const std::string& path, const std::string& name, const Layout& layout, bool filtered)
+      : RawFile(path, name), rank_(layout.chunk.size()), filtered_(filtered), end_(file_size()) {
+    for (const uint64_t size : layout.chunk) bytes_ *= size;
+    if (layout.tree != UINT64_MAX) walk(layout.tree, -1);  // none yet: nothing was written
+  }
+
+ private:
+  /// level: that of this node, -1 if not known (the root).
+  void walk(uint64_t address, int level) {
+    const std::string head = bytes_at(address, 24);
+    const int own = static_cast<uint8_t>(head[5]);
+    if (head.compare(0, 4, "TREE") != 0 || head[4] != 1 || (level >= 0 && own != level) || ++nodes_ > end_ / 24) {
+      fail("has a damaged chunk index");
+    }
+    const size_t used = number(head, 6, 2), key = 8 + 8 * rank_;
+    const std::string body = bytes_at(address + 24, used * (key + 8));
+    for (size_t i = 0; i < used; ++i) {
+      const size_t at = i * (key + 8);
+      const uint64_t size = number(body, at, 4), child = number(body, at + key, 8);
+      if (own > 0) {
+        walk(child, own - 1);
+      } else if (child > end_ || size > end_ - child || (size != bytes_ && !filtered_)) {
+        fail("has a damaged chunk index");
+      }
+    }
+  }
+
+  size_t rank_;
+  bool filtered_;
+  uint64_t end_, bytes_ = 1, nodes_ = 0;
 };
 
 /// Bytes that a zlib stream unpacks to, looked at no further than `limit` + 1.
@@ -140,6 +192,10 @@ std::optional<Layout> read_layout(const std::string& path, uint64_t address, con
   return ObjectHeader(path, name).scan(address);
 }
 
+void check_chunk_tree(const std::string& path, const std::string& name, const Layout& layout, bool filtered) {
+  ChunkTree(path, name, layout, filtered);
+}
+
 void check_chunk(const std::string& path, const std::string& name, const std::vector<uint8_t>& packed,
                  const std::vector<H5Z_filter_t>& filters, uint32_t mask, uint64_t bytes) {
   uint64_t size = packed.size();
@@ -154,7 +210,8 @@ void check_chunk(const std::string& path, const std::string& name, const std::ve
     }
     if (size == UINT64_MAX) break;
   }
-  if (size != bytes) throw Error(Exit::kBadInput, path, "'" + name + "' has a damaged chunk", "copy or make the file again");
+  if (size != bytes)
+    throw Error(Exit::kBadInput, path, "'" + name + "' has a damaged chunk", "copy or make the file again");
 }
 
 }  // namespace plumb::io::h5

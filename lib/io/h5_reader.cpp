@@ -61,7 +61,8 @@ struct H5Reader::State {
   mutable std::map<haddr_t, std::optional<h5::Layout>> layouts;  // by object address, looked at before HDF5 opens it
 
   [[noreturn]] void fail(const std::string& object, const std::string& what) const {
-    throw Error(Exit::kBadInput, path, (object.empty() ? "" : "'" + object + "' ") + what, "copy or make the file again");
+    throw Error(Exit::kBadInput, path, (object.empty() ? "" : "'" + object + "' ") + what,
+                "copy or make the file again");
   }
 
   /// Whether the name leads, by hard links only, to an object. Links into other files are never followed.
@@ -71,8 +72,8 @@ struct H5Reader::State {
       if (part.empty()) return false;
       prefix += (prefix.empty() ? "" : "/") + part;
       H5L_info_t link;
-      if (H5Lexists(file, prefix.c_str(), H5P_DEFAULT) <= 0 || H5Lget_info(file, prefix.c_str(), &link, H5P_DEFAULT) < 0 ||
-          link.type != H5L_TYPE_HARD) {
+      if (H5Lexists(file, prefix.c_str(), H5P_DEFAULT) <= 0 ||
+          H5Lget_info(file, prefix.c_str(), &link, H5P_DEFAULT) < 0 || link.type != H5L_TYPE_HARD) {
         H5Eclear2(H5E_DEFAULT);
         return false;
       }
@@ -83,7 +84,8 @@ struct H5Reader::State {
 
   const std::optional<h5::Layout>& layout_at(haddr_t address, const std::string& name) const {
     const auto known = layouts.find(address);
-    return known != layouts.end() ? known->second : layouts.emplace(address, h5::read_layout(path, address, name)).first->second;
+    return known != layouts.end() ? known->second
+                                  : layouts.emplace(address, h5::read_layout(path, address, name)).first->second;
   }
 
   Handle open_object(const std::string& raw) const {
@@ -95,7 +97,8 @@ struct H5Reader::State {
   Opened& dataset(const std::string& raw);
   void check_layout(const std::string& name, Opened& opened, hid_t properties, size_t element) const;
   void check_packed(const std::string& name, const Opened& opened, int64_t first, int64_t count) const;
-  void list(hid_t group, const std::string& prefix, int depth, std::set<haddr_t>& seen, std::vector<std::string>& out) const;
+  void list(hid_t group, const std::string& prefix, int depth, std::set<haddr_t>& seen,
+            std::vector<std::string>& out) const;
 };
 
 /// Refuses layouts that reach outside the file, and sizes that the file cannot hold.
@@ -108,7 +111,8 @@ void H5Reader::State::check_layout(const std::string& name, Opened& opened, hid_
   for (int i = 0; i < filters; ++i) {
     unsigned flags = 0, config = 0;
     size_t values = 0;
-    const H5Z_filter_t filter = H5Pget_filter2(properties, static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
+    const H5Z_filter_t filter =
+        H5Pget_filter2(properties, static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
     if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32) {
       fail(name, cat("uses HDF5 filter ", filter, ", which is not read here"));
     }
@@ -119,7 +123,8 @@ void H5Reader::State::check_layout(const std::string& name, Opened& opened, hid_
   bool overflow = false;
   uint64_t bytes = product(opened.info.shape, 0, &overflow);
   overflow = overflow || __builtin_mul_overflow(bytes, static_cast<uint64_t>(element), &bytes);
-  if (overflow || bytes > ceiling) fail(name, cat("says it is ", shape_text(opened.info.shape), ", more than the file's ", file_size, " bytes hold"));
+  if (overflow || bytes > ceiling)
+    fail(name, cat("says it is ", shape_text(opened.info.shape), ", more than the file's ", file_size, " bytes hold"));
   H5L_info_t link;
   if (H5Lget_info(file, name.c_str(), &link, H5P_DEFAULT) < 0) fail(name, "cannot be read: " + h5::reason("damaged"));
   const std::optional<h5::Layout>& stored = layout_at(link.u.address, name);
@@ -127,11 +132,13 @@ void H5Reader::State::check_layout(const std::string& name, Opened& opened, hid_
   if (!stored->chunked) return;
   const bool is_reference = opened.is_text && opened.text_size == 0;  // a heap address of 16 bytes
   uint64_t chunk_bytes = 1;
-  for (const uint64_t size : stored->chunk) overflow = overflow || __builtin_mul_overflow(chunk_bytes, size, &chunk_bytes);
-  if (stored->chunk.size() != opened.info.shape.size() + 1 || stored->chunk.back() != (is_reference ? 16 : element) || overflow ||
-      (chunk_bytes > (uint64_t{4} << 20) && chunk_bytes > ceiling)) {
+  for (const uint64_t size : stored->chunk)
+    overflow = overflow || __builtin_mul_overflow(chunk_bytes, size, &chunk_bytes);
+  if (stored->chunk.size() != opened.info.shape.size() + 1 || stored->chunk.back() != (is_reference ? 16 : element) ||
+      overflow || (chunk_bytes > (uint64_t{4} << 20) && chunk_bytes > ceiling)) {
     fail(name, "has damaged chunk sizes");
   }
+  h5::check_chunk_tree(path, name, *stored, filters > 0);
   opened.chunk = stored->chunk;
 }
 
@@ -142,7 +149,8 @@ void H5Reader::State::check_packed(const std::string& name, const Opened& opened
   const uint64_t rows = opened.chunk[0];
   uint64_t bytes = 1;
   for (const uint64_t size : opened.chunk) bytes *= size;
-  for (uint64_t row = static_cast<uint64_t>(first) / rows * rows; row < static_cast<uint64_t>(first + count); row += rows) {
+  for (uint64_t row = static_cast<uint64_t>(first) / rows * rows; row < static_cast<uint64_t>(first + count);
+       row += rows) {
     if (opened.checked.count(static_cast<int64_t>(row))) continue;
     std::vector<hsize_t> at(shape.size(), 0);
     at[0] = row;
@@ -153,7 +161,8 @@ void H5Reader::State::check_packed(const std::string& name, const Opened& opened
       if (stored > 0) {
         std::vector<uint8_t> packed(stored);
         uint32_t mask = 0;
-        if (H5Dread_chunk(opened.id, H5P_DEFAULT, at.data(), &mask, packed.data()) < 0) fail(name, "has a damaged chunk");
+        if (H5Dread_chunk(opened.id, H5P_DEFAULT, at.data(), &mask, packed.data()) < 0)
+          fail(name, "has a damaged chunk");
         h5::check_chunk(path, name, packed, opened.filters, mask, bytes);
       }
       more = false;  // the next chunk of this layer
@@ -171,7 +180,8 @@ void H5Reader::State::check_packed(const std::string& name, const Opened& opened
 Opened& H5Reader::State::dataset(const std::string& raw) {
   const std::string name = h5::clean_name(raw);
   if (const auto found = datasets.find(name); found != datasets.end()) return found->second;
-  if (!exists(name)) throw Error(Exit::kBadInput, path, "has no dataset '" + name + "'", "is it the right kind of file?");
+  if (!exists(name))
+    throw Error(Exit::kBadInput, path, "has no dataset '" + name + "'", "is it the right kind of file?");
   const Handle probe(H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose);
   if (!probe.ok()) fail(name, "cannot be read: " + h5::reason("damaged"));
   const Handle type(H5Dget_type(probe), H5Tclose), space(H5Dget_space(probe), H5Sclose);
@@ -225,12 +235,15 @@ void H5Reader::State::list(hid_t group, const std::string& prefix, int depth, st
   for (const std::string& name : names) {
     H5O_info_t info;
     H5L_info_t link;
-    if (H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT) < 0) fail(prefix + name, "cannot be read: " + h5::reason("damaged"));
+    if (H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT) < 0)
+      fail(prefix + name, "cannot be read: " + h5::reason("damaged"));
     layout_at(link.u.address, prefix + name);
     const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose);
-    if (!object.ok() || H5Oget_info2(object, &info, H5O_INFO_BASIC) < 0) fail(prefix + name, "cannot be read: " + h5::reason("damaged"));
+    if (!object.ok() || H5Oget_info2(object, &info, H5O_INFO_BASIC) < 0)
+      fail(prefix + name, "cannot be read: " + h5::reason("damaged"));
     if (info.type == H5O_TYPE_DATASET) out.push_back(prefix + name);
-    if (info.type == H5O_TYPE_GROUP && seen.insert(info.addr).second) list(object, prefix + name + "/", depth + 1, seen, out);
+    if (info.type == H5O_TYPE_GROUP && seen.insert(info.addr).second)
+      list(object, prefix + name + "/", depth + 1, seen, out);
   }
 }
 
@@ -284,7 +297,8 @@ void H5Reader::read(const std::string& dataset, Type type, int64_t first, int64_
   const std::vector<int64_t>& shape = opened.info.shape;
   const int64_t rows = shape.empty() ? 1 : shape[0];
   if (first < 0 || count < 0 || first > rows || count > rows - first) {
-    throw Error(Exit::kBadInput, state_->path, cat("'", dataset, "' has ", rows, " rows; rows ", first, " to ", first + count - 1, " were asked for"));
+    throw Error(Exit::kBadInput, state_->path,
+                cat("'", dataset, "' has ", rows, " rows; rows ", first, " to ", first + count - 1, " were asked for"));
   }
   if (count == 0 || opened.row_elements == 0) return;
   state_->check_packed(dataset, opened, first, count);
@@ -315,10 +329,18 @@ std::vector<T> read_all(const H5Reader& reader, const std::string& dataset, Type
 }
 }  // namespace
 
-std::vector<float> H5Reader::read_f32(const std::string& name) const { return read_all<float>(*this, name, Type::kF32); }
-std::vector<double> H5Reader::read_f64(const std::string& name) const { return read_all<double>(*this, name, Type::kF64); }
-std::vector<int64_t> H5Reader::read_i64(const std::string& name) const { return read_all<int64_t>(*this, name, Type::kI64); }
-std::vector<uint8_t> H5Reader::read_u8(const std::string& name) const { return read_all<uint8_t>(*this, name, Type::kU8); }
+std::vector<float> H5Reader::read_f32(const std::string& name) const {
+  return read_all<float>(*this, name, Type::kF32);
+}
+std::vector<double> H5Reader::read_f64(const std::string& name) const {
+  return read_all<double>(*this, name, Type::kF64);
+}
+std::vector<int64_t> H5Reader::read_i64(const std::string& name) const {
+  return read_all<int64_t>(*this, name, Type::kI64);
+}
+std::vector<uint8_t> H5Reader::read_u8(const std::string& name) const {
+  return read_all<uint8_t>(*this, name, Type::kU8);
+}
 
 std::vector<std::string> H5Reader::read_strings(const std::string& dataset) const {
   const Guard guard;
@@ -367,7 +389,8 @@ std::string H5Reader::attribute(const std::string& object, const std::string& na
   const Handle space(attribute.ok() ? H5Aget_space(attribute) : -1, H5Sclose);
   const std::string what = "attribute '" + name + "' ";
   if (!type.ok() || !space.ok()) state_->fail(object, what + "cannot be read: " + h5::reason("damaged"));
-  if (H5Tget_class(type) != H5T_STRING || H5Sget_simple_extent_npoints(space) != 1) state_->fail(object, what + "is not one text");
+  if (H5Tget_class(type) != H5T_STRING || H5Sget_simple_extent_npoints(space) != 1)
+    state_->fail(object, what + "is not one text");
   const Handle memory(H5Tcopy(H5T_C_S1), H5Tclose);
   H5Tset_cset(memory, H5T_CSET_UTF8);
   if (H5Tis_variable_str(type) > 0) {
@@ -383,7 +406,8 @@ std::string H5Reader::attribute(const std::string& object, const std::string& na
   H5Tset_size(memory, size);
   H5Tset_strpad(memory, H5T_STR_NULLPAD);
   std::string value(size, '\0');
-  if (H5Aread(attribute, memory, value.data()) < 0) state_->fail(object, what + "cannot be read: " + h5::reason("damaged"));
+  if (H5Aread(attribute, memory, value.data()) < 0)
+    state_->fail(object, what + "cannot be read: " + h5::reason("damaged"));
   value.resize(std::min(value.find('\0'), value.size()));
   return value;
 }

@@ -15,8 +15,8 @@ namespace {
 constexpr size_t kChunkBytes = 1 << 20;
 constexpr size_t kAttributeBytes = 60000;  // the format's limit for a value kept in the object header is 65535 in all
 
-/// A dataset that grows. Its first rows wait in memory until they fill a chunk or the file is committed, so that a short
-/// dataset gets a chunk of its own length and not 1 MiB.
+/// A dataset that grows. Its first rows wait in memory until they fill a chunk or the file is committed, so that a
+/// short dataset gets a chunk of its own length and not 1 MiB.
 struct Growing {
   Type type = Type::kU8;
   std::vector<hsize_t> shape;        // shape[0]: rows written so far
@@ -129,14 +129,16 @@ void H5Writer::State::open_growing(const std::string& name, Growing& growing, hs
   const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose), access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
   H5Pset_chunk(properties, static_cast<int>(chunk.size()), chunk.data());
   if (compress) H5Pset_deflate(properties, 1);
-  H5Pset_chunk_cache(access, 521, 2 * static_cast<size_t>(chunk[0]) * growing.row_bytes, 1.0);  // 1.0: full chunks go first
+  H5Pset_chunk_cache(access, 521, 2 * static_cast<size_t>(chunk[0]) * growing.row_bytes,
+                     1.0);  // 1.0: full chunks go first
   growing.id = create_dataset(name, h5::file_type(growing.type), space, properties, access);
   for (const auto& [key, value] : growing.attributes) write_attribute(growing.id, key, value);
   write_rows(name, growing, growing.type, rows, growing.waiting.data());
   growing.waiting = {};
 }
 
-void H5Writer::State::write_rows(const std::string& name, Growing& growing, Type type, hsize_t count, const void* data) {
+void H5Writer::State::write_rows(const std::string& name, Growing& growing, Type type, hsize_t count,
+                                 const void* data) {
   if (count == 0) return;
   std::vector<hsize_t> start(growing.shape.size(), 0), size = growing.shape;
   start[0] = growing.shape[0];
@@ -153,7 +155,8 @@ void H5Writer::append(const std::string& dataset, Type type, int64_t count, cons
   const Guard guard;
   const std::string name = h5::clean_name(dataset);
   const auto found = state_->growing.find(name);
-  if (found == state_->growing.end()) throw Error(Exit::kFailed, path(), "'" + name + "' was not created before append");
+  if (found == state_->growing.end())
+    throw Error(Exit::kFailed, path(), "'" + name + "' was not created before append");
   if (count <= 0) return;
   Growing& growing = found->second;
   const size_t bytes = static_cast<size_t>(count) * growing.row_bytes;

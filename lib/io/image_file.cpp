@@ -31,7 +31,8 @@ uint32_t big_endian(const std::string& bytes, size_t at, size_t width) {
 }
 
 uint32_t crc_of(const char* data, size_t size) {
-  return static_cast<uint32_t>(crc32(crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(data), static_cast<uInt>(size)));
+  return static_cast<uint32_t>(
+      crc32(crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(data), static_cast<uInt>(size)));
 }
 
 [[noreturn]] void truncated(const std::string& name, const std::string& what) {
@@ -78,12 +79,13 @@ bool is_jpeg(const std::string& bytes) { return bytes.size() > 3 && bytes.compar
 Image header_of(const std::string& bytes, const std::string& name) {
   if (bytes.empty()) throw Error(Exit::kBadInput, name, "is empty");
   if (!is_png(bytes) && !is_jpeg(bytes)) {
-    if (kPngSignature.compare(0, bytes.size(), bytes) == 0 || bytes.size() < 4) truncated(name, "it ends inside the signature");
+    if (kPngSignature.compare(0, bytes.size(), bytes) == 0 || bytes.size() < 4)
+      truncated(name, "it ends inside the signature");
     throw Error(Exit::kBadInput, name, "is neither PNG nor JPEG");
   }
   int width = 0, height = 0, channels = 0;
-  if (!stbi_info_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()), static_cast<int>(std::min<size_t>(bytes.size(), INT32_MAX)),
-                             &width, &height, &channels)) {
+  if (!stbi_info_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()),
+                             static_cast<int>(std::min<size_t>(bytes.size(), INT32_MAX)), &width, &height, &channels)) {
     throw Error(Exit::kBadInput, name, cat("is damaged: ", stbi_failure_reason()), "copy or make it again");
   }
   Image image;
@@ -96,7 +98,8 @@ Image header_of(const std::string& bytes, const std::string& name) {
   return image;
 }
 
-/// Weights of source pixels for output pixel `i` of an axis whose window begins at `begin`, `scale` source pixels an output.
+/// Weights of source pixels for output pixel `i` of an axis whose window begins at `begin`, `scale` source pixels an
+/// output.
 struct Taps {
   int64_t first = 0;
   std::vector<double> weights;
@@ -167,7 +170,8 @@ Image decode_image(const std::string& bytes, const std::string& name, int channe
   const int wanted = channels != 0 ? channels : image.channels <= 2 ? 1 : 3;
   int width = 0, height = 0, found = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()), static_cast<int>(bytes.size()), &width, &height, &found, wanted),
+      stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()), static_cast<int>(bytes.size()), &width,
+                            &height, &found, wanted),
       stbi_image_free);
   if (!pixels) throw Error(Exit::kBadInput, name, cat("is damaged: ", stbi_failure_reason()), "copy or make it again");
   image.channels = wanted;
@@ -185,7 +189,8 @@ std::string encode_png(const uint8_t* pixels, int64_t channels, int64_t height, 
   if ((channels != 1 && channels != 3) || height < 1 || width < 1 || height > kMaxPixels / width) {
     throw Error(Exit::kFailed, "PNG", "cannot hold an image of shape " + shape_text({channels, height, width}));
   }
-  const size_t depth = static_cast<size_t>(channels), columns = static_cast<size_t>(width), rows = static_cast<size_t>(height);
+  const size_t depth = static_cast<size_t>(channels), columns = static_cast<size_t>(width),
+               rows = static_cast<size_t>(height);
   std::vector<uint8_t> above(columns * depth, 0), row(columns * depth);
   std::string raw, candidate, best;
   for (size_t y = 0; y < rows; ++y) {
@@ -196,7 +201,8 @@ std::string encode_png(const uint8_t* pixels, int64_t channels, int64_t height, 
     for (int kind = 0; kind < 5; ++kind) {
       filter_row(kind, row.data(), above.data(), row.size(), depth, candidate);
       int64_t sum = 0;
-      for (size_t i = 1; i < candidate.size(); ++i) sum += std::abs(static_cast<int>(static_cast<signed char>(candidate[i])));
+      for (size_t i = 1; i < candidate.size(); ++i)
+        sum += std::abs(static_cast<int>(static_cast<signed char>(candidate[i])));
       if (sum < least) {
         least = sum;
         best.swap(candidate);
@@ -249,7 +255,8 @@ Image resize_and_crop(const Image& image, int64_t height, int64_t width) {
       }
       for (const Taps& columns : across) {
         double value = 0;
-        for (size_t x = 0; x < columns.weights.size(); ++x) value += columns.weights[x] * line[static_cast<size_t>(columns.first) + x];
+        for (size_t x = 0; x < columns.weights.size(); ++x)
+          value += columns.weights[x] * line[static_cast<size_t>(columns.first) + x];
         out.pixels.push_back(static_cast<uint8_t>(std::clamp(std::lround(value), 0L, 255L)));
       }
     }

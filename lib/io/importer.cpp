@@ -33,7 +33,10 @@ std::vector<std::string> importer_names() {
 }
 
 void describe(OptionTable& table, ImportOptions& options) {
-  table.add("labels", &options.labels, "labels: an IDX or NPY file, or a CSV of file,label for a folder; none = leave them out").file();
+  table
+      .add("labels", &options.labels,
+           "labels: an IDX or NPY file, or a CSV of file,label for a folder; none = leave them out")
+      .file();
   table.add("size", &options.size, "folder: scale and centre-crop each image to HEIGHTxWIDTH").metavar("HxW");
   table.add("channels", &options.channels, "folder: colour channels to keep; auto = as the first image")
       .one_of({"auto", "grey", "rgb"});
@@ -72,8 +75,10 @@ std::unique_ptr<Importer> make_importer(const std::string& name, const ImportOpt
   std::error_code problem;
   const std::string& path = options.paths[0];
   if (!std::filesystem::exists(path, problem)) throw Error(Exit::kBadInput, path, "No such file or directory");
-  if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path, problem) == 0) throw Error(Exit::kBadInput, path, "is empty");
-  throw Error(Exit::kBadInput, path, "is nothing that is known here", "name its importer: " + join(importer_names(), ", "));
+  if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path, problem) == 0)
+    throw Error(Exit::kBadInput, path, "is empty");
+  throw Error(Exit::kBadInput, path, "is nothing that is known here",
+              "name its importer: " + join(importer_names(), ", "));
 }
 
 }  // namespace plumb::io

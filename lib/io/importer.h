@@ -14,8 +14,8 @@ namespace plumb::io {
 /// What to import, and how. An importer refuses (kUsage) the options that it has no use for.
 struct ImportOptions {
   std::vector<std::string> paths;   ///< files, or one folder
-  std::string labels;               ///< idx: IDX labels; folder: CSV of file,label; npy: integer .npy; "none"; "" = found by name
-  std::string size;                 ///< folder: "HxW", scale and centre-crop to this; "" = refuse images of differing size
+  std::string labels;  ///< idx: IDX labels; folder: CSV of file,label; npy: integer .npy; "none"; "" = found by name
+  std::string size;    ///< folder: "HxW", scale and centre-crop to this; "" = refuse images of differing size
   std::string channels = "auto";    ///< folder: grey, rgb, or auto (rgb if the first image has colour channels)
   std::string array;                ///< npz: array of the items; "" = the only one of 2 or more dimensions
   std::string label_array;          ///< npz: array of the labels; "" = "labels", "label" or "y" if there is one
@@ -24,8 +24,8 @@ struct ImportOptions {
 /// Adds the rows for all of ImportOptions but `paths` to a tool's table.
 void describe(OptionTable& table, ImportOptions& options);
 
-/// A stream of items of one space. Construction reads headers only, and fails early: Error(kBadInput) naming the file for
-/// wrong magic, counts too large for the file, truncation; kUsage for options that do not fit.
+/// A stream of items of one space. Construction reads headers only, and fails early: Error(kBadInput) naming the file
+/// for wrong magic, counts too large for the file, truncation; kUsage for options that do not fit.
 class Importer {
  public:
   virtual ~Importer() = default;
@@ -35,8 +35,8 @@ class Importer {
   virtual std::vector<std::string> label_names() const { return {}; }  ///< of labels 0, 1, ...; may be empty
   /// Every file it reads, in order, for the digests in the manifest (folders: only after the last item).
   virtual std::vector<std::string> files() const = 0;
-  /// Replaces `items` by up to `max` next items (numel bytes each, or numel float32) and `labels` by theirs (empty without
-  /// labels). Returns how many; 0 at the end.
+  /// Replaces `items` by up to `max` next items (numel bytes each, or numel float32) and `labels` by theirs (empty
+  /// without labels). Returns how many; 0 at the end.
   virtual int64_t next(int64_t max, std::vector<uint8_t>& items, std::vector<int64_t>& labels) = 0;
 };
 
@@ -50,8 +50,8 @@ struct ImporterRow {
 
 const std::vector<ImporterRow>& importers();              ///< sorted by name
 std::vector<std::string> importer_names();
-/// name: a row's, or "auto" = the first whose recognise() accepts the first path. Throws Error(kUsage) for an unknown name,
-/// Error(kBadInput) if no importer recognises the path.
+/// name: a row's, or "auto" = the first whose recognise() accepts the first path. Throws Error(kUsage) for an unknown
+/// name, Error(kBadInput) if no importer recognises the path.
 std::unique_ptr<Importer> make_importer(const std::string& name, const ImportOptions& options);
 
 }  // namespace plumb::io

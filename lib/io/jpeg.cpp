@@ -89,11 +89,13 @@ JpegSizer::~JpegSizer() {
 JpegSizer::JpegSizer(JpegSizer&&) noexcept = default;
 
 int64_t JpegSizer::size(const uint8_t* pixels, int64_t channels, int64_t height, int64_t width, int quality) {
-  if (channels != 1 && channels != 3) throw Error(Exit::kBadInput, "JPEG", cat("needs 1 or 3 channels, not ", channels));
+  if (channels != 1 && channels != 3)
+    throw Error(Exit::kBadInput, "JPEG", cat("needs 1 or 3 channels, not ", channels));
   if (height < 1 || width < 1 || height > JPEG_MAX_DIMENSION || width > JPEG_MAX_DIMENSION) {
     throw Error(Exit::kBadInput, "JPEG", cat("cannot hold ", height, "x", width, " pixels"));
   }
-  if (quality < 1 || quality > 100) throw Error(Exit::kUsage, "JPEG quality", cat(quality, " is out of range"), "must be 1 to 100");
+  if (quality < 1 || quality > 100)
+    throw Error(Exit::kUsage, "JPEG quality", cat(quality, " is out of range"), "must be 1 to 100");
   State& state = *state_;
   state.row.resize(static_cast<size_t>(channels * width));
   state.codec.image_width = static_cast<JDIMENSION>(width);

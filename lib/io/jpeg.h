@@ -1,4 +1,5 @@
-// The size of an image as a JPEG: the quantity behind the (in)compressibility rewards.   SPDX-License-Identifier: Apache-2.0
+// The size of an image as a JPEG: the quantity behind the (in)compressibility rewards.   SPDX-License-Identifier:
+// Apache-2.0
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -7,7 +8,8 @@
 namespace plumb::io {
 
 /// Encodes in memory, reusing one compressor and one buffer. Byte counts equal Pillow's `image.save(f, "JPEG",
-/// quality=quality)`: libjpeg-turbo, baseline, 4:2:0 for RGB, standard Huffman tables. Not for use by two threads at once.
+/// quality=quality)`: libjpeg-turbo, baseline, 4:2:0 for RGB, standard Huffman tables. Not for use by two threads at
+/// once.
 class JpegSizer {
  public:
   JpegSizer();

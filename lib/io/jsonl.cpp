@@ -91,7 +91,8 @@ JsonlLog::JsonlLog(const std::string& path) : path_(path) {
 JsonlLog::~JsonlLog() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
-JsonlLog::JsonlLog(JsonlLog&& other) noexcept : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+JsonlLog::JsonlLog(JsonlLog&& other) noexcept
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 JsonlLog& JsonlLog::operator=(JsonlLog&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(descriptor_, other.descriptor_);
@@ -106,7 +107,8 @@ void JsonlLog::write(const Json& line) {
   do wrote = ::write(descriptor_, text.data(), text.size());
   while (wrote < 0 && errno == EINTR);
   if (wrote < 0) throw Error(Exit::kFailed, path_, std::strerror(errno));
-  if (static_cast<size_t>(wrote) < text.size()) throw Error(Exit::kFailed, path_, "could not hold a whole line", "is the disk full?");
+  if (static_cast<size_t>(wrote) < text.size())
+    throw Error(Exit::kFailed, path_, "could not hold a whole line", "is the disk full?");
 }
 
 void for_each_jsonl(const std::string& path, const std::function<void(const Json&)>& visit) {

@@ -8,10 +8,12 @@
 
 namespace plumb::io {
 
-/// Appends lines to a file, each by one write(2) with O_APPEND, so that a killed process leaves at most one torn last line.
+/// Appends lines to a file, each by one write(2) with O_APPEND, so that a killed process leaves at most one torn last
+/// line.
 class JsonlLog {
  public:
-  /// Opens for appending, creating the file; a torn last line is cut off first. "" = log nothing. Throws Error(kFailed).
+  /// Opens for appending, creating the file; a torn last line is cut off first. "" = log nothing. Throws
+  /// Error(kFailed).
   explicit JsonlLog(const std::string& path);
   ~JsonlLog();
   JsonlLog(JsonlLog&& other) noexcept;
@@ -24,12 +26,14 @@ class JsonlLog {
   int descriptor_ = -1;
 };
 
-/// Every whole line, in order; a torn last line is left out. Error(kBadInput, path, "line N ...") for a bad line before it.
+/// Every whole line, in order; a torn last line is left out. Error(kBadInput, path, "line N ...") for a bad line before
+/// it.
 void for_each_jsonl(const std::string& path, const std::function<void(const nlohmann::ordered_json&)>& visit);
 std::vector<nlohmann::ordered_json> read_jsonl(const std::string& path);
 
-/// Drops each line whose "step" is greater than `step` (lines without a step go with the line before them), and a torn last
-/// line; replaces the file atomically. Nothing happens if there is no such file. Returns how many lines were dropped.
+/// Drops each line whose "step" is greater than `step` (lines without a step go with the line before them), and a torn
+/// last line; replaces the file atomically. Nothing happens if there is no such file. Returns how many lines were
+/// dropped.
 int64_t truncate_after(const std::string& path, int64_t step);
 
 }  // namespace plumb::io

@@ -118,8 +118,8 @@ void walk(const Manifest& start, const Visit& visit) {
   while (!queue.empty()) {
     Manifest node = std::move(queue.front());
     queue.pop_front();
-    const std::string identity = node.sha256().empty() ? node.json().dump(-1, ' ', false, Json::error_handler_t::replace)
-                                                       : node.sha256();
+    const std::string identity =
+        node.sha256().empty() ? node.json().dump(-1, ' ', false, Json::error_handler_t::replace) : node.sha256();
     if (!seen.insert(identity).second) continue;
     if (is_reference(node.json())) {
       if (std::optional<Manifest> whole = opened(node)) node = std::move(*whole);
@@ -131,7 +131,8 @@ void walk(const Manifest& start, const Visit& visit) {
 
 std::string read_stdin() {
   if (::isatty(STDIN_FILENO)) {
-    throw Error(Exit::kBadInput, kStdin, "is a terminal; a manifest was expected", "name a file, or pipe from the command before");
+    throw Error(Exit::kBadInput, kStdin, "is a terminal; a manifest was expected",
+                "name a file, or pipe from the command before");
   }
   std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
   if (trim(text).empty()) throw Error(Exit::kBadInput, kStdin, "is empty", "did the command before it fail?");
@@ -158,9 +159,11 @@ Manifest Manifest::parse(const std::string& text, const std::string& name) {
     const auto parsed = std::from_chars(format.data() + prefix.size(), end, version);
     if (parsed.ec != std::errc() || parsed.ptr != end) version = 0;
   }
-  if (version < 1) throw Error(Exit::kBadInput, name, "is not a plumb manifest", "its \"format\" should be \"plumb/1\"");
+  if (version < 1)
+    throw Error(Exit::kBadInput, name, "is not a plumb manifest", "its \"format\" should be \"plumb/1\"");
   if (version > kFormatVersion) {
-    throw Error(Exit::kBadInput, name, cat("has format ", format, ", this plumb reads up to plumb/", kFormatVersion), "upgrade plumb");
+    throw Error(Exit::kBadInput, name, cat("has format ", format, ", this plumb reads up to plumb/", kFormatVersion),
+                "upgrade plumb");
   }
   if (text_field(json, "kind").empty()) throw Error(Exit::kBadInput, name, "is a manifest without a kind");
   return Manifest(std::move(json));
@@ -174,7 +177,8 @@ Manifest Manifest::read(const std::string& source) {
   }
   std::error_code problem;
   const fs::file_status status = fs::status(source, problem);
-  if (!fs::exists(status)) throw Error(Exit::kBadInput, source, problem ? problem.message() : "No such file or directory");
+  if (!fs::exists(status))
+    throw Error(Exit::kBadInput, source, problem ? problem.message() : "No such file or directory");
   if (fs::is_directory(status)) throw Error(Exit::kBadInput, source, "is a folder", "name an .h5 or .json file");
   const std::string path = absolute_path(source);
   const std::string suffix = fs::path(source).extension().string();
@@ -214,7 +218,8 @@ std::string Manifest::label() const { return path().empty() ? kStdin : path(); }
 int64_t Manifest::count() const {
   const auto found = json_.find("count");
   if (found == json_.end()) return 0;
-  const bool fits = found->is_number_integer() && !(found->is_number_unsigned() && found->get<uint64_t>() > uint64_t{INT64_MAX});
+  const bool fits =
+      found->is_number_integer() && !(found->is_number_unsigned() && found->get<uint64_t>() > uint64_t{INT64_MAX});
   if (!fits || found->get<int64_t>() < 0) throw Error(Exit::kBadInput, label(), "count is not a whole number from 0");
   return found->get<int64_t>();
 }
@@ -222,7 +227,8 @@ int64_t Manifest::count() const {
 uint64_t Manifest::seed() const {
   const auto found = json_.find("seed");
   if (found == json_.end()) return 0;
-  if (!found->is_number_integer() || (!found->is_number_unsigned() && found->get<int64_t>() < 0)) throw Error(Exit::kBadInput, label(), "seed is not a whole number from 0");
+  if (!found->is_number_integer() || (!found->is_number_unsigned() && found->get<int64_t>() < 0))
+    throw Error(Exit::kBadInput, label(), "seed is not a whole number from 0");
   return found->get<uint64_t>();
 }
 
@@ -263,7 +269,9 @@ Manifest Manifest::need(const std::string& wanted) const {
     else if (std::find(there.begin(), there.end(), node.kind()) == there.end()) there.push_back(node.kind());
     return !found;
   });
-  if (!found) throw Error(Exit::kBadInput, label(), "no '" + wanted + "' here or in what it was made from", "found: " + join(there, ", "));
+  if (!found)
+    throw Error(Exit::kBadInput, label(), "no '" + wanted + "' here or in what it was made from",
+                "found: " + join(there, ", "));
   return *found;
 }
 
@@ -278,7 +286,8 @@ Json Manifest::stored(const std::string& folder) const {
       return;
     }
     const fs::path relative = fs::path(absolute_path(file)).lexically_relative(absolute_path(folder));
-    input = Json{{"kind", text_field(input, "kind")}, {"sha256", text_field(input, "sha256")}, {"path", relative.string()}};
+    input =
+        Json{{"kind", text_field(input, "kind")}, {"sha256", text_field(input, "sha256")}, {"path", relative.string()}};
   });
   return json;
 }
@@ -288,10 +297,12 @@ void verify_digest(const Manifest& manifest) {
   if (path.empty()) return;
   std::error_code ignored;
   if (!fs::exists(path, ignored)) {
-    throw Error(Exit::kBadInput, path, "is gone; its manifest (kind '" + manifest.kind() + "') is still here", "make it again");
+    throw Error(Exit::kBadInput, path, "is gone; its manifest (kind '" + manifest.kind() + "') is still here",
+                "make it again");
   }
   if (manifest.sha256().empty() || digest_of(path) == manifest.sha256()) return;
-  throw Error(Exit::kBadInput, path, "has changed since its manifest (kind '" + manifest.kind() + "') was made", "make it again");
+  throw Error(Exit::kBadInput, path, "has changed since its manifest (kind '" + manifest.kind() + "') was made",
+              "make it again");
 }
 
 }  // namespace plumb::io

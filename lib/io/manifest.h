@@ -1,5 +1,6 @@
-// The JSON that says what an artefact is, where it came from, and how. One format for the HDF5 root attribute `manifest`,
-// for stdout between commands and for metrics files. Contract: plumb-manifest(5).   SPDX-License-Identifier: Apache-2.0
+// The JSON that says what an artefact is, where it came from, and how. One format for the HDF5 root attribute
+// `manifest`, for stdout between commands and for metrics files. Contract: plumb-manifest(5). SPDX-License-Identifier:
+// Apache-2.0
 #pragma once
 #include <optional>
 #include <string>
@@ -15,8 +16,8 @@ using Json = nlohmann::ordered_json;
 
 /// A manifest. Unknown fields are kept and passed on. Read fields through the accessors.
 ///
-/// On stdout `inputs` holds whole manifests, so a reader can walk back to any earlier artefact; in a file `inputs.*` holds
-/// kind, sha256 and a path relative to the file's own folder (`stored`).
+/// On stdout `inputs` holds whole manifests, so a reader can walk back to any earlier artefact; in a file `inputs.*`
+/// holds kind, sha256 and a path relative to the file's own folder (`stored`).
 class Manifest {
  public:
   Manifest() = default;
@@ -49,7 +50,8 @@ class Manifest {
   Json& json() { return json_; }
   const Json& json() const { return json_; }
 
-  /// The form written inside a file that lives in `folder`: without path and sha256, inputs cut to kind, sha256, relative path.
+  /// The form written inside a file that lives in `folder`: without path and sha256, inputs cut to kind, sha256,
+  /// relative path.
   Json stored(const std::string& folder) const;
 
  private:

@@ -56,7 +56,8 @@ Out convert(const NpyHeader& header, const char* at) {
 template <typename Out>
 std::vector<Out> convert_all(const NpyArray& array) {
   std::vector<Out> values(array.header.numel());
-  for (size_t i = 0; i < values.size(); ++i) values[i] = convert<Out>(array.header, array.bytes.data() + i * array.header.item_size);
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = convert<Out>(array.header, array.bytes.data() + i * array.header.item_size);
   return values;
 }
 
@@ -68,7 +69,8 @@ void to_c_order(NpyArray& array) {
   std::vector<int64_t> index(rank, 0);
   for (size_t to = 0; to < out.size(); to += item) {
     size_t from = 0;
-    for (size_t axis = rank; axis-- > 0;) from = from * static_cast<size_t>(shape[axis]) + static_cast<size_t>(index[axis]);
+    for (size_t axis = rank; axis-- > 0;)
+      from = from * static_cast<size_t>(shape[axis]) + static_cast<size_t>(index[axis]);
     std::memcpy(out.data() + to, array.bytes.data() + from * item, item);
     for (size_t axis = rank; axis-- > 0;) {
       if (++index[axis] < shape[axis]) break;
@@ -95,7 +97,8 @@ std::string NpyHeader::text() const {
 std::vector<double> NpyArray::as_f64() const { return convert_all<double>(*this); }
 
 std::vector<int64_t> NpyArray::as_i64() const {
-  if (header.kind == 'f') throw Error(Exit::kBadInput, "array", "is " + header.text() + ", whole numbers were expected");
+  if (header.kind == 'f')
+    throw Error(Exit::kBadInput, "array", "is " + header.text() + ", whole numbers were expected");
   return convert_all<int64_t>(*this);
 }
 
@@ -117,7 +120,8 @@ NpyHeader read_npy_header(ByteSource& source) {
   const std::string descr = value_of(source, text, "descr");
   const size_t close = descr.find('\'', 1);
   if (descr.size() < 4 || descr[0] != '\'' || close == std::string::npos || close < 4) {
-    throw Error(Exit::kBadInput, source.name(), "holds records or objects, not one kind of number", "save a plain numeric array");
+    throw Error(Exit::kBadInput, source.name(), "holds records or objects, not one kind of number",
+                "save a plain numeric array");
   }
   const std::string type = descr.substr(1, close - 1);
   header.big_endian = type[0] == '>';
@@ -128,7 +132,8 @@ NpyHeader read_npy_header(ByteSource& source) {
   const bool whole = (header.kind == 'i' || header.kind == 'u') && (s == 1 || s == 2 || s == 4 || s == 8);
   const bool real = header.kind == 'f' && (s == 2 || s == 4 || s == 8);
   if (!(whole || real || (header.kind == 'b' && s == 1)) || !std::strchr("<>|=", type[0])) {
-    throw Error(Exit::kBadInput, source.name(), "holds '" + type + "', which is not a number read here", "save it as a float or integer array");
+    throw Error(Exit::kBadInput, source.name(), "holds '" + type + "', which is not a number read here",
+                "save it as a float or integer array");
   }
   const std::string order = value_of(source, text, "fortran_order");
   if (order.rfind("True", 0) != 0 && order.rfind("False", 0) != 0) damaged(source, "no fortran_order");
@@ -140,16 +145,19 @@ NpyHeader read_npy_header(ByteSource& source) {
   for (const std::string& part : split(shape.substr(1, end - 1), ',')) {
     const std::string digits_only = trim(part);
     if (digits_only.empty()) continue;
-    if (digits_only.size() > 15 || digits_only.find_first_not_of("0123456789") != std::string::npos || header.shape.size() == 8) {
+    if (digits_only.size() > 15 || digits_only.find_first_not_of("0123456789") != std::string::npos ||
+        header.shape.size() == 8) {
       damaged(source, "shape (" + shape.substr(1, std::min<size_t>(end - 1, 60)) + ")");
     }
     const int64_t value = parse_int(digits_only, source.name());
     header.shape.push_back(value);
-    if (value != 0 && __builtin_mul_overflow(bytes, static_cast<uint64_t>(value), &bytes)) damaged(source, "its shape is too large");
+    if (value != 0 && __builtin_mul_overflow(bytes, static_cast<uint64_t>(value), &bytes))
+      damaged(source, "its shape is too large");
   }
   const bool is_empty = std::find(header.shape.begin(), header.shape.end(), 0) != header.shape.end();
   if (!is_empty && bytes > source.ceiling()) {
-    throw Error(Exit::kBadInput, source.name(), cat("is truncated: its header promises ", header.text(), ", ", bytes, " bytes"),
+    throw Error(Exit::kBadInput, source.name(),
+                cat("is truncated: its header promises ", header.text(), ", ", bytes, " bytes"),
                 "copy or make it again");
   }
   return header;

@@ -44,6 +44,7 @@ std::string npy_bytes(const std::vector<int64_t>& shape, const std::vector<doubl
 NpyArray read_npz(const std::string& path, const std::string& name);
 std::vector<std::string> npz_names(const std::string& path);
 /// Writes named arrays (made by npy_bytes) atomically; equal arrays make equal bytes.
-void write_npz(const std::string& path, const std::vector<std::pair<std::string, std::string>>& arrays, bool compress = false);
+void write_npz(const std::string& path, const std::vector<std::pair<std::string, std::string>>& arrays,
+               bool compress = false);
 
 }  // namespace plumb::io

@@ -85,7 +85,8 @@ void SafetensorsReader::State::open_map() {
   if (map == MAP_FAILED) throw Error(Exit::kBadInput, path, std::strerror(problem));
 }
 
-void SafetensorsReader::State::parse_tensor(const std::string& name, const Json& json, const uint8_t* data, uint64_t data_size) {
+void SafetensorsReader::State::parse_tensor(const std::string& name, const Json& json, const uint8_t* data,
+                                            uint64_t data_size) {
   const std::string who = "tensor '" + name + "' ";
   if (!json.is_object() || !json.contains("dtype") || !json["dtype"].is_string() || !json.contains("shape") ||
       !json["shape"].is_array() || !json.contains("data_offsets") || !json["data_offsets"].is_array() ||
@@ -109,8 +110,10 @@ void SafetensorsReader::State::parse_tensor(const std::string& name, const Json&
     if (!n.is_number_unsigned()) fail(who + "has bad offsets");
   }
   const uint64_t begin = json["data_offsets"][0].get<uint64_t>(), end = json["data_offsets"][1].get<uint64_t>();
-  if (begin > end || end > data_size) fail(cat("is truncated or damaged: ", who, "lies at ", begin, " to ", end, " of ", data_size, " bytes"));
-  if (end - begin != bytes) fail(cat(who, "is ", view.dtype, " ", shape_text(view.shape), " but takes ", end - begin, " bytes"));
+  if (begin > end || end > data_size)
+    fail(cat("is truncated or damaged: ", who, "lies at ", begin, " to ", end, " of ", data_size, " bytes"));
+  if (end - begin != bytes)
+    fail(cat(who, "is ", view.dtype, " ", shape_text(view.shape), " but takes ", end - begin, " bytes"));
   view.data = data + begin;
   view.bytes = static_cast<size_t>(bytes);
   tensors[name] = view;
@@ -170,7 +173,8 @@ const TensorView& SafetensorsReader::tensor(const std::string& name) const {
   std::vector<std::string> names;
   for (const auto& [key, view] : state_->tensors) names.push_back(key);
   const std::string near = nearest(name, names);
-  throw Error(Exit::kBadInput, state_->path, "has no tensor '" + name + "'", near.empty() ? "" : "did you mean '" + near + "'?");
+  throw Error(Exit::kBadInput, state_->path, "has no tensor '" + name + "'",
+              near.empty() ? "" : "did you mean '" + near + "'?");
 }
 
 std::vector<float> SafetensorsReader::read_f32(const std::string& name) const {
@@ -187,11 +191,14 @@ std::vector<float> SafetensorsReader::read_f32(const std::string& name) const {
   else if (view.dtype == "F64") each(double{}, [](double x) { return static_cast<float>(x); });
   else if (view.dtype == "F16") each(uint16_t{}, float_from_f16);
   else if (view.dtype == "BF16") each(uint16_t{}, float_from_bf16);
-  else throw Error(Exit::kBadInput, state_->path, "tensor '" + name + "' is " + view.dtype + ", a float type was expected");
+  else
+    throw Error(Exit::kBadInput, state_->path,
+                "tensor '" + name + "' is " + view.dtype + ", a float type was expected");
   return values;
 }
 
-void write_safetensors(const std::string& path, std::vector<TensorToWrite> tensors, const std::map<std::string, std::string>& metadata) {
+void write_safetensors(const std::string& path, std::vector<TensorToWrite> tensors,
+                       const std::map<std::string, std::string>& metadata) {
   std::sort(tensors.begin(), tensors.end(), [](const TensorToWrite& a, const TensorToWrite& b) {
     const size_t size_a = safetensors_item_size(a.dtype), size_b = safetensors_item_size(b.dtype);
     return size_a != size_b ? size_a > size_b : a.name < b.name;
@@ -202,10 +209,13 @@ void write_safetensors(const std::string& path, std::vector<TensorToWrite> tenso
   for (const TensorToWrite& tensor : tensors) {
     size_t bytes = safetensors_item_size(tensor.dtype);
     for (const int64_t n : tensor.shape) bytes *= static_cast<size_t>(n);
-    if (safetensors_item_size(tensor.dtype) == 0 || bytes != tensor.bytes || header.contains(tensor.name) || tensor.name == "__metadata__") {
-      throw Error(Exit::kFailed, path, "tensor '" + tensor.name + "' cannot be written: " + tensor.dtype + " " + shape_text(tensor.shape));
+    if (safetensors_item_size(tensor.dtype) == 0 || bytes != tensor.bytes || header.contains(tensor.name) ||
+        tensor.name == "__metadata__") {
+      throw Error(Exit::kFailed, path,
+                  "tensor '" + tensor.name + "' cannot be written: " + tensor.dtype + " " + shape_text(tensor.shape));
     }
-    header[tensor.name] = Json{{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + bytes}}};
+    header[tensor.name] =
+        Json{{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
   std::string text = header.dump();
@@ -215,7 +225,8 @@ void write_safetensors(const std::string& path, std::vector<TensorToWrite> tenso
   AtomicFile file(path);
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(std::fopen(file.temporary().c_str(), "wb"), std::fclose);
   const auto put = [&](const void* data, size_t size) {
-    if (!out || (size > 0 && std::fwrite(data, 1, size, out.get()) != size)) throw Error(Exit::kFailed, path, std::strerror(errno));
+    if (!out || (size > 0 && std::fwrite(data, 1, size, out.get()) != size))
+      throw Error(Exit::kFailed, path, std::strerror(errno));
   };
   put(prefix.data(), prefix.size());
   put(text.data(), text.size());

@@ -46,8 +46,8 @@ struct TensorToWrite {
   const void* data = nullptr;
   size_t bytes = 0;
 };
-/// Writes atomically: tensors sorted by element size (largest first), then by name, as the reference implementation does;
-/// header padded to 8 bytes. Equal tensors make equal bytes.
+/// Writes atomically: tensors sorted by element size (largest first), then by name, as the reference implementation
+/// does; header padded to 8 bytes. Equal tensors make equal bytes.
 void write_safetensors(const std::string& path, std::vector<TensorToWrite> tensors,
                        const std::map<std::string, std::string>& metadata = {});
 

@@ -45,23 +45,27 @@ Space Space::from_json(const nlohmann::ordered_json& json, const std::string& pa
     refuse(path, "unknown type '" + space.type + "', not one of " + join(kTypes, ", "));
   }
   const auto shape = json.find("shape");
-  if (shape == json.end() || !shape->is_array() || shape->empty() || shape->size() > 8) refuse(path, "has no shape of 1 to 8 sizes");
+  if (shape == json.end() || !shape->is_array() || shape->empty() || shape->size() > 8)
+    refuse(path, "has no shape of 1 to 8 sizes");
   int64_t product = 1;
   for (const auto& size : *shape) {
     if (!size.is_number_integer()) refuse(path, "shape holds something that is not a whole number");
-    const int64_t value = size.is_number_unsigned() && size.get<uint64_t>() > uint64_t{kMaxElements} ? 0 : size.get<int64_t>();
+    const int64_t value =
+        size.is_number_unsigned() && size.get<uint64_t>() > uint64_t{kMaxElements} ? 0 : size.get<int64_t>();
     if (value < 1 || value > kMaxElements / product) refuse(path, "shape " + shape->dump() + " is out of range");
     product *= value;
     space.shape.push_back(value);
   }
-  if (space.type == "image" && space.shape.size() != 3) refuse(path, "an image's shape is [C,H,W], not " + shape_text(space.shape));
+  if (space.type == "image" && space.shape.size() != 3)
+    refuse(path, "an image's shape is [C,H,W], not " + shape_text(space.shape));
   if (space.type == "sequence") {
     if (space.shape.size() != 1) refuse(path, "a sequence's shape is [L], not " + shape_text(space.shape));
     const auto alphabet = json.find("alphabet");
     if (alphabet == json.end() || !alphabet->is_string()) refuse(path, "a sequence needs an alphabet");
     space.alphabet = alphabet->get<std::string>();
     const std::set<char> letters(space.alphabet.begin(), space.alphabet.end());
-    if (letters.empty() || letters.size() != space.alphabet.size()) refuse(path, "the alphabet is empty or repeats a letter");
+    if (letters.empty() || letters.size() != space.alphabet.size())
+      refuse(path, "the alphabet is empty or repeats a letter");
   }
   return space;
 }

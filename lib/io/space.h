@@ -8,8 +8,8 @@
 
 namespace plumb::io {
 
-/// The space items live in. type: "image" ([C,H,W], stored uint8), "sequence" ([L], stored uint8 codes, with an alphabet),
-/// "vector" and "latent" (any shape, stored float32).
+/// The space items live in. type: "image" ([C,H,W], stored uint8), "sequence" ([L], stored uint8 codes, with an
+/// alphabet), "vector" and "latent" (any shape, stored float32).
 struct Space {
   std::string type = "image";
   std::vector<int64_t> shape;

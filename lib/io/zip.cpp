@@ -12,7 +12,8 @@
 namespace plumb::io {
 namespace {
 
-constexpr uint32_t kLocal = 0x04034b50, kCentral = 0x02014b50, kEnd = 0x06054b50, kEnd64 = 0x06064b50, kLocator64 = 0x07064b50;
+constexpr uint32_t kLocal = 0x04034b50, kCentral = 0x02014b50, kEnd = 0x06054b50, kEnd64 = 0x06064b50,
+                   kLocator64 = 0x07064b50;
 constexpr uint64_t kMaxDirectory = uint64_t{64} << 20;
 constexpr uint16_t kDate = 0x0021;  // 1 January 1980, the format's first day
 
@@ -98,7 +99,8 @@ ZipReader::ZipReader(const std::string& path) : path_(path) {
     bytes = number(end64, 40, 8);
     begin = number(end64, 48, 8);
   }
-  if (begin > size || bytes > size - begin || bytes > kMaxDirectory || count > bytes / 46) damaged(path, "its directory lies outside");
+  if (begin > size || bytes > size - begin || bytes > kMaxDirectory || count > bytes / 46)
+    damaged(path, "its directory lies outside");
   const std::string directory = bytes_at(path, begin, bytes);
   size_t at = 0;
   for (uint64_t i = 0; i < count; ++i) {
@@ -144,7 +146,8 @@ const ZipEntry* ZipReader::find(const std::string& name) const {
 
 std::unique_ptr<ByteSource> ZipReader::open(const ZipEntry& entry) const {
   if (entry.method != 0 && entry.method != 8) {
-    throw Error(Exit::kBadInput, path_, cat("'", entry.name, "' uses zip method ", entry.method), "store or deflate it");
+    throw Error(Exit::kBadInput, path_, cat("'", entry.name, "' uses zip method ", entry.method),
+                "store or deflate it");
   }
   const std::string local = bytes_at(path_, entry.offset, 30);
   if (number(local, 0, 4) != kLocal) damaged(path_, "'" + entry.name + "' is not where the directory says");

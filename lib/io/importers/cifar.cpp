@@ -1,5 +1,5 @@
-// CIFAR-10, binary version: records of one label byte and 3072 bytes of planar 32x32 RGB. Source: Krizhevsky 2009, and the
-// data set's page.   SPDX-License-Identifier: Apache-2.0
+// CIFAR-10, binary version: records of one label byte and 3072 bytes of planar 32x32 RGB. Source: Krizhevsky 2009, and
+// the data set's page.   SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <filesystem>
 
@@ -43,14 +43,16 @@ class CifarImporter : public Importer {
         continue;
       }
       const std::vector<std::string> found = batches_in(path);
-      if (found.empty()) throw Error(Exit::kBadInput, path, "has no data_batch_*.bin", "name the folder of CIFAR-10's binary version");
+      if (found.empty())
+        throw Error(Exit::kBadInput, path, "has no data_batch_*.bin", "name the folder of CIFAR-10's binary version");
       files_.insert(files_.end(), found.begin(), found.end());
     }
     for (const std::string& file : files_) {
       const uint64_t size = open_plain(file)->ceiling();
       if (size == 0) throw Error(Exit::kBadInput, file, "is empty");
       if (size % kRecord != 0) {
-        throw Error(Exit::kBadInput, file, cat("is truncated or not CIFAR-10: ", size, " bytes is not a multiple of ", kRecord));
+        throw Error(Exit::kBadInput, file,
+                    cat("is truncated or not CIFAR-10: ", size, " bytes is not a multiple of ", kRecord));
       }
       count_ += static_cast<int64_t>(size / kRecord);
     }
@@ -69,11 +71,13 @@ class CifarImporter : public Importer {
     for (size_t i = 0; i < wanted; ++i, ++done_) {
       uint8_t label = 0;
       while (!source_ || source_->read(&label, 1) == 0) {
-        if (file_ == files_.size()) throw Error(Exit::kBadInput, files_.back(), "is shorter than it was when it was opened");
+        if (file_ == files_.size())
+          throw Error(Exit::kBadInput, files_.back(), "is shorter than it was when it was opened");
         source_ = open_plain(files_[file_++]);
       }
       if (label >= kClasses) {
-        throw Error(Exit::kBadInput, source_->name(), cat("is not CIFAR-10: label ", int{label}, " at item ", done_, " of all"));
+        throw Error(Exit::kBadInput, source_->name(),
+                    cat("is not CIFAR-10: label ", int{label}, " at item ", done_, " of all"));
       }
       source_->read_exact(items.data() + i * kPixels, kPixels, "an image");
       if (with_labels_) labels.push_back(label);
@@ -107,7 +111,8 @@ bool recognise_cifar(const std::string& path) {
     if (fs::is_directory(path)) return !batches_in(path).empty();
     const auto source = open_plain(path);
     uint8_t label = 0;
-    return source->ceiling() % kRecord == 0 && source->read(&label, 1) == 1 && label < kClasses && fs::path(path).extension() == ".bin";
+    return source->ceiling() % kRecord == 0 && source->read(&label, 1) == 1 && label < kClasses &&
+           fs::path(path).extension() == ".bin";
   } catch (const std::exception&) {
     return false;
   }

@@ -18,7 +18,8 @@ namespace {
 
 bool is_image_name(const fs::path& path) {
   std::string suffix = path.extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg";
 }
 
@@ -81,7 +82,8 @@ class FolderImporter : public Importer {
   explicit FolderImporter(const ImportOptions& options) : size_(parse_size(options.size)) {
     refuse_unused(options, "folder", {"labels", "size", "channels"});
     root_ = only_path(options, "folder");
-    if (!fs::is_directory(root_)) throw Error(Exit::kBadInput, root_, fs::exists(root_) ? "is not a folder" : "No such file or directory");
+    if (!fs::is_directory(root_))
+      throw Error(Exit::kBadInput, root_, fs::exists(root_) ? "is not a folder" : "No such file or directory");
     if (options.labels.empty() || options.labels == "none") {
       files_ = images_below(root_);
       if (options.labels.empty()) label_by_folder();
@@ -130,7 +132,8 @@ class FolderImporter : public Importer {
     const int64_t height = space_.shape[1], width = space_.shape[2];
     if (image.height == height && image.width == width) return image;
     if (size_.height == 0) {
-      throw Error(Exit::kBadInput, path, cat("is ", image.height, "x", image.width, ", the first image is ", height, "x", width),
+      throw Error(Exit::kBadInput, path,
+                  cat("is ", image.height, "x", image.width, ", the first image is ", height, "x", width),
                   cat("give --size ", height, "x", width, " to scale and crop"));
     }
     return resize_and_crop(image, height, width);
@@ -146,7 +149,8 @@ class FolderImporter : public Importer {
     }
     if (folders.empty()) return;
     if (loose > 0) {
-      throw Error(Exit::kBadInput, root_, cat("has ", loose, " images beside its class folders"), "move them, or give --labels FILE.csv or none");
+      throw Error(Exit::kBadInput, root_, cat("has ", loose, " images beside its class folders"),
+                  "move them, or give --labels FILE.csv or none");
     }
     names_.assign(folders.begin(), folders.end());
     for (const std::string& file : files_) {
@@ -164,13 +168,17 @@ class FolderImporter : public Importer {
       ++number;
       if (line.empty()) continue;
       const std::vector<std::string> fields = csv_fields(csv_, number, line);
-      if (fields.size() != 2) throw Error(Exit::kBadInput, csv_, cat("line ", number, " has ", fields.size(), " fields, not file,label"));
+      if (fields.size() != 2)
+        throw Error(Exit::kBadInput, csv_, cat("line ", number, " has ", fields.size(), " fields, not file,label"));
       const fs::path file(fields[0]);
       if (seen.empty() && texts.empty() && !is_image_name(file)) continue;  // a heading
       const fs::path tidy = file.lexically_normal();
-      if (file.is_absolute() || *tidy.begin() == "..") throw Error(Exit::kBadInput, csv_, cat("line ", number, " leaves the folder: ", fields[0]));
-      if (!fs::is_regular_file(fs::path(root_) / tidy)) throw Error(Exit::kBadInput, csv_, cat("line ", number, " names a missing image: ", fields[0]));
-      if (!seen.insert(tidy.string()).second) throw Error(Exit::kBadInput, csv_, cat("line ", number, " names ", fields[0], " again"));
+      if (file.is_absolute() || *tidy.begin() == "..")
+        throw Error(Exit::kBadInput, csv_, cat("line ", number, " leaves the folder: ", fields[0]));
+      if (!fs::is_regular_file(fs::path(root_) / tidy))
+        throw Error(Exit::kBadInput, csv_, cat("line ", number, " names a missing image: ", fields[0]));
+      if (!seen.insert(tidy.string()).second)
+        throw Error(Exit::kBadInput, csv_, cat("line ", number, " names ", fields[0], " again"));
       files_.push_back(tidy.string());
       texts.push_back(trim(fields[1]));
     }
@@ -188,7 +196,8 @@ class FolderImporter : public Importer {
     }
     const std::set<std::string> distinct(texts.begin(), texts.end());
     names_.assign(distinct.begin(), distinct.end());
-    for (const std::string& text : texts) labels_.push_back(std::lower_bound(names_.begin(), names_.end(), text) - names_.begin());
+    for (const std::string& text : texts)
+      labels_.push_back(std::lower_bound(names_.begin(), names_.end(), text) - names_.begin());
   }
 
   SizeOption size_;
@@ -208,6 +217,8 @@ bool recognise_folder(const std::string& path) {
   return fs::is_directory(path, problem);
 }
 
-std::unique_ptr<Importer> make_folder(const ImportOptions& options) { return std::make_unique<FolderImporter>(options); }
+std::unique_ptr<Importer> make_folder(const ImportOptions& options) {
+  return std::make_unique<FolderImporter>(options);
+}
 
 }  // namespace plumb::io

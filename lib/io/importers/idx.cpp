@@ -1,5 +1,5 @@
-// IDX, the format of MNIST and its kin: big-endian magic and sizes, then uint8. Source: LeCun, Cortes, Burges, "The MNIST
-// database".   SPDX-License-Identifier: Apache-2.0
+// IDX, the format of MNIST and its kin: big-endian magic and sizes, then uint8. Source: LeCun, Cortes, Burges, "The
+// MNIST database".   SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -17,7 +17,8 @@ constexpr uint32_t kImages = 0x803, kLabels = 0x801;  // uint8 of 3 dimensions, 
 uint32_t read_u32(ByteSource& source) {
   std::array<uint8_t, 4> b{};
   source.read_exact(b.data(), b.size(), "the IDX header");
-  return static_cast<uint32_t>(b[0]) << 24 | static_cast<uint32_t>(b[1]) << 16 | static_cast<uint32_t>(b[2]) << 8 | b[3];
+  return static_cast<uint32_t>(b[0]) << 24 | static_cast<uint32_t>(b[1]) << 16 | static_cast<uint32_t>(b[2]) << 8 |
+         b[3];
 }
 
 /// Opens an IDX file and reads its header; refuses sizes that the file cannot hold.
@@ -26,19 +27,23 @@ std::unique_ptr<ByteSource> open_idx(const std::string& path, uint32_t magic, st
   const uint32_t found = read_u32(*source);
   if (found != magic) {
     const bool other = found == (magic == kImages ? kLabels : kImages);
-    throw Error(Exit::kBadInput, path, cat("is not an IDX file of ", magic == kImages ? "images" : "labels", ": magic number ", found,
-                                           ", expected ", magic), other ? "images and labels are the wrong way round" : "");
+    throw Error(Exit::kBadInput, path,
+                cat("is not an IDX file of ", magic == kImages ? "images" : "labels", ": magic number ", found,
+                    ", expected ", magic),
+                other ? "images and labels are the wrong way round" : "");
   }
   uint64_t total = 4;
   for (uint32_t i = 0; i < (magic & 255); ++i) sizes.push_back(read_u32(*source));
   uint64_t items = 1;
   for (const int64_t size : sizes) {
     if (size == 0) throw Error(Exit::kBadInput, path, "has no items");
-    if (__builtin_mul_overflow(items, static_cast<uint64_t>(size), &items) || items > uint64_t{1} << 50) items = uint64_t{1} << 50;
+    if (__builtin_mul_overflow(items, static_cast<uint64_t>(size), &items) || items > uint64_t{1} << 50)
+      items = uint64_t{1} << 50;
   }
   total += 4 * sizes.size() + items;
   if (total > source->ceiling()) {
-    throw Error(Exit::kBadInput, path, cat("is truncated: its header promises ", shape_text(sizes)), "copy or download it again");
+    throw Error(Exit::kBadInput, path, cat("is truncated: its header promises ", shape_text(sizes)),
+                "copy or download it again");
   }
   return source;
 }
@@ -47,7 +52,8 @@ std::unique_ptr<ByteSource> open_idx(const std::string& path, uint32_t magic, st
 std::string labels_beside(const std::string& images) {
   namespace fs = std::filesystem;
   const fs::path path(images);
-  for (const auto& [from, to] : {std::pair<std::string, std::string>{"images-idx3", "labels-idx1"}, {"images.idx3", "labels.idx1"}}) {
+  for (const auto& [from, to] :
+       {std::pair<std::string, std::string>{"images-idx3", "labels-idx1"}, {"images.idx3", "labels.idx1"}}) {
     std::string name = path.filename().string();
     const size_t at = name.find(from);
     if (at == std::string::npos) continue;
@@ -74,7 +80,8 @@ class IdxImporter : public Importer {
     if (labels_path_.empty()) return;
     labels_ = open_idx(labels_path_, kLabels, label_sizes);
     if (label_sizes[0] != count_) {
-      throw Error(Exit::kBadInput, labels_path_, cat("has ", label_sizes[0], " labels for ", count_, " images"), "name the right --labels");
+      throw Error(Exit::kBadInput, labels_path_, cat("has ", label_sizes[0], " labels for ", count_, " images"),
+                  "name the right --labels");
     }
   }
   Space space() const override { return space_; }

@@ -20,11 +20,13 @@ struct ArrayStream {
   NpyHeader header;
   std::string title;  // file, and array within an archive
 
-  explicit ArrayStream(std::unique_ptr<ByteSource> bytes, const std::string& name) : source(std::move(bytes)), title(name) {
+  explicit ArrayStream(std::unique_ptr<ByteSource> bytes, const std::string& name)
+      : source(std::move(bytes)), title(name) {
     header = read_npy_header(*source);
     if (header.shape.empty()) throw Error(Exit::kBadInput, title, "is a single number, not an array of items");
     if (header.fortran_order && header.shape.size() > 1) {
-      throw Error(Exit::kBadInput, title, "is in Fortran order, which cannot be streamed", "save it with numpy.ascontiguousarray");
+      throw Error(Exit::kBadInput, title, "is in Fortran order, which cannot be streamed",
+                  "save it with numpy.ascontiguousarray");
     }
     if (header.numel() == 0) throw Error(Exit::kBadInput, title, "is empty: " + header.text());
   }
@@ -34,7 +36,8 @@ struct ArrayStream {
     std::string bytes(static_cast<size_t>(n) * row, '\0');
     source->read_exact(bytes.data(), bytes.size(), "the array " + header.text());
     if (header.big_endian && header.item_size > 1) {
-      for (size_t at = 0; at < bytes.size(); at += header.item_size) std::reverse(&bytes[at], &bytes[at] + header.item_size);
+      for (size_t at = 0; at < bytes.size(); at += header.item_size)
+        std::reverse(&bytes[at], &bytes[at] + header.item_size);
     }
     return bytes;
   }
@@ -45,8 +48,9 @@ class NpyImporter : public Importer {
   explicit NpyImporter(const ImportOptions& options) {
     path_ = only_path(options, "npy");
     const bool archive = is_zip(path_);
-    refuse_unused(options, archive ? "npy (NPZ archive)" : "npy (single array)",
-                  archive ? std::vector<std::string>{"labels", "array", "label-array"} : std::vector<std::string>{"labels"});
+    refuse_unused(
+        options, archive ? "npy (NPZ archive)" : "npy (single array)",
+        archive ? std::vector<std::string>{"labels", "array", "label-array"} : std::vector<std::string>{"labels"});
     if (archive) open_archive(options);
     else items_ = std::make_unique<ArrayStream>(open_source(path_), path_);
     if (!options.labels.empty() && options.labels != "none") {
@@ -59,7 +63,8 @@ class NpyImporter : public Importer {
     const NpyHeader& labels = labels_->header;
     const bool one_column = labels.shape.size() == 1 || (labels.shape.size() == 2 && labels.shape[1] == 1);
     if (labels.kind == 'f' || !one_column || labels.shape[0] != count_) {
-      throw Error(Exit::kBadInput, labels_->title, cat("is ", labels.text(), ", whole numbers [", count_, "] were expected"));
+      throw Error(Exit::kBadInput, labels_->title,
+                  cat("is ", labels.text(), ", whole numbers [", count_, "] were expected"));
     }
   }
   Space space() const override { return space_; }
@@ -86,7 +91,8 @@ class NpyImporter : public Importer {
     done_ += n;
     if (done_ == count_) {
       for (ArrayStream* stream : {items_.get(), labels_.get()}) {
-        if (stream && !stream->source->at_end()) throw Error(Exit::kBadInput, stream->title, "has bytes after the array");
+        if (stream && !stream->source->at_end())
+          throw Error(Exit::kBadInput, stream->title, "has bytes after the array");
       }
     }
     return n;
@@ -95,7 +101,8 @@ class NpyImporter : public Importer {
  private:
   std::unique_ptr<ArrayStream> open_member(const ZipReader& zip, const std::string& name) const {
     const ZipEntry* entry = zip.find(name + ".npy");
-    if (!entry) throw Error(Exit::kBadInput, path_, "has no array '" + name + "'", "it has: " + join(npz_names(path_), ", "));
+    if (!entry)
+      throw Error(Exit::kBadInput, path_, "has no array '" + name + "'", "it has: " + join(npz_names(path_), ", "));
     return std::make_unique<ArrayStream>(zip.open(*entry), path_ + "[" + name + "]");
   }
 
@@ -107,7 +114,9 @@ class NpyImporter : public Importer {
       for (const std::string& name : names) {
         const auto source = zip.open(*zip.find(name + ".npy"));
         if (read_npy_header(*source).shape.size() < 2) continue;
-        if (!chosen.empty()) throw Error(Exit::kBadInput, path_, "has several arrays of items: " + chosen + ", " + name, "choose with --array");
+        if (!chosen.empty())
+          throw Error(Exit::kBadInput, path_, "has several arrays of items: " + chosen + ", " + name,
+                      "choose with --array");
         chosen = name;
       }
       if (chosen.empty()) throw Error(Exit::kBadInput, path_, "has no array of items", "it has: " + join(names, ", "));
@@ -134,7 +143,8 @@ class NpyImporter : public Importer {
     const auto is_depth = [](int64_t n) { return n == 1 || n == 3; };
     if (header.kind == 'u' && header.item_size == 1 && s.size() == 3) {
       space_.shape = {1, s[1], s[2]};
-    } else if (header.kind == 'u' && header.item_size == 1 && s.size() == 4 && is_depth(s[1])) {  // also where both ends fit
+    } else if (header.kind == 'u' && header.item_size == 1 && s.size() == 4 &&
+               is_depth(s[1])) {  // also where both ends fit
       space_.shape = {s[1], s[2], s[3]};
     } else if (header.kind == 'u' && header.item_size == 1 && s.size() == 4 && is_depth(s[3])) {
       space_.shape = {s[3], s[1], s[2]};
@@ -154,18 +164,21 @@ class NpyImporter : public Importer {
       const float value = static_cast<float>(values[i]);
       if (!std::isfinite(value)) {
         const int64_t width = part.header.shape[1], at = static_cast<int64_t>(i);
-        throw Error(Exit::kBadNumbers, items_->title, cat("item ", done_ + at / width, ", element ", at % width, " is not finite as float32"));
+        throw Error(Exit::kBadNumbers, items_->title,
+                    cat("item ", done_ + at / width, ", element ", at % width, " is not finite as float32"));
       }
       std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
     }
   }
 
   void to_planar(const std::string& bytes, std::vector<uint8_t>& out) const {
-    const size_t depth = static_cast<size_t>(space_.shape[0]), plane = static_cast<size_t>(space_.shape[1] * space_.shape[2]);
+    const size_t depth = static_cast<size_t>(space_.shape[0]),
+                 plane = static_cast<size_t>(space_.shape[1] * space_.shape[2]);
     out.resize(bytes.size());
     for (size_t first = 0; first < bytes.size(); first += depth * plane) {
       for (size_t i = 0; i < plane; ++i) {
-        for (size_t c = 0; c < depth; ++c) out[first + c * plane + i] = static_cast<uint8_t>(bytes[first + i * depth + c]);
+        for (size_t c = 0; c < depth; ++c)
+          out[first + c * plane + i] = static_cast<uint8_t>(bytes[first + i * depth + c]);
       }
     }
   }

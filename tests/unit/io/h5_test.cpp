@@ -87,7 +87,8 @@ TEST_CASE("h5: what is written is read back") {
     std::vector<float> rows(2);
     file.read("label", Type::kF32, 4, 2, rows.data());  // numbers convert
     CHECK(rows == std::vector<float>{1, 2});
-    check_error([&] { file.read("label", Type::kF32, 11, 2, rows.data()); }, Exit::kBadInput, path, "12 rows; rows 11 to 12");
+    check_error([&] { file.read("label", Type::kF32, 11, 2, rows.data()); }, Exit::kBadInput, path,
+                "12 rows; rows 11 to 12");
     check_error([&] { file.read("label", Type::kF32, -1, 1, rows.data()); }, Exit::kBadInput, path, "12 rows");
     check_error([&] { file.read_u8("nothing"); }, Exit::kBadInput, path, "has no dataset 'nothing'");
     check_error([&] { file.read_u8("prompt"); }, Exit::kBadInput, path, "holds text");
@@ -135,11 +136,13 @@ TEST_CASE("h5: a manifest longer than an HDF5 object header is kept whole") {
   const Scratch scratch;
   for (const size_t size : {size_t{59000}, size_t{60001}, size_t{300000}}) {
     H5Writer out(scratch / "long.h5");
-    commit_artefact(out, Manifest(Json{{"format", "plumb/1"}, {"kind", "samples"}, {"argv", {std::string(size, 'x')}}}));
+    commit_artefact(out,
+                    Manifest(Json{{"format", "plumb/1"}, {"kind", "samples"}, {"argv", {std::string(size, 'x')}}}));
     const std::string first = read_file(scratch / "long.h5");
     CHECK(Manifest::read(scratch / "long.h5").json()["argv"][0].get<std::string>() == std::string(size, 'x'));
     H5Writer again(scratch / "long.h5");
-    commit_artefact(again, Manifest(Json{{"format", "plumb/1"}, {"kind", "samples"}, {"argv", {std::string(size, 'x')}}}));
+    commit_artefact(again,
+                    Manifest(Json{{"format", "plumb/1"}, {"kind", "samples"}, {"argv", {std::string(size, 'x')}}}));
     CHECK(read_file(scratch / "long.h5") == first);
   }
 }
@@ -220,7 +223,8 @@ TEST_CASE("h5: links out of the file and unusual types are refused") {
   H5Lcreate_soft("/images", file, "soft", H5P_DEFAULT, H5P_DEFAULT);
   H5Lcreate_hard(file, "/", file, "loop", H5P_DEFAULT, H5P_DEFAULT);
   const hsize_t shape = 4;
-  const hid_t space = H5Screate_simple(1, &shape, nullptr), type = H5Tcopy(H5T_STD_U32LE), plist = H5Pcreate(H5P_DATASET_CREATE);
+  const hid_t space = H5Screate_simple(1, &shape, nullptr), type = H5Tcopy(H5T_STD_U32LE),
+              plist = H5Pcreate(H5P_DATASET_CREATE);
   H5Tset_precision(type, 11);
   H5Dclose(H5Dcreate2(file, "odd", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
   H5Pset_external(plist, (scratch / "secret.h5").c_str(), 0, 32);
@@ -261,6 +265,18 @@ TEST_CASE("h5: files of h5py, with variable-length text, are read") {
   H5Dclose(data), H5Sclose(space), H5Aclose(attribute), H5Sclose(scalar), H5Tclose(type), H5Fclose(file);
   CHECK(Manifest::read(path).count() == 2);
   CHECK(H5Reader(path).read_strings("prompt") == std::vector<std::string>{"one", "three"});
+}
+
+TEST_CASE("h5: files that h5py made, with chunks on both axes and all filters, in the old and the latest format") {
+  for (const char* name : {"h5py.h5", "h5py_latest.h5"}) {
+    const Manifest manifest = Manifest::read(test::data_file(name));
+    CHECK(manifest.kind() == "dataset");
+    CHECK(manifest.count() == 3);
+    CHECK(open_artefact(manifest).read_f32("vectors") == std::vector<float>{0, 1, 2, 3, 4, 5});
+  }
+  const H5Reader file(test::data_file("h5py.h5"));
+  CHECK(file.read_i64("label") == std::vector<int64_t>{2, 0, 1});
+  CHECK(file.read_strings("prompt") == std::vector<std::string>{"a", "bb", "z\xc3\xbcrich"});
 }
 
 TEST_CASE("h5: cut at every byte offset: an error that names the file, never a crash") {

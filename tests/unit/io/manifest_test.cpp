@@ -64,7 +64,8 @@ TEST_CASE("manifest: bad text is named for what it is") {
   bad(R"({"format":"plumb/99","kind":"a"})", "has format plumb/99, this plumb reads up to plumb/1: upgrade plumb");
   bad(R"({"format":"plumb/1"})", "without a kind");
   bad(std::string(100000, '[') + std::string(100000, ']'), "nested too deeply");
-  const std::string text = R"({"format":"plumb/1","kind":"samples","count":-1,"seed":1.5,"space":{"type":"image","shape":[1,2]}})";
+  const std::string text =
+      R"({"format":"plumb/1","kind":"samples","count":-1,"seed":1.5,"space":{"type":"image","shape":[1,2]}})";
   const Manifest odd = Manifest::parse(text, "m.json");
   check_error([&] { odd.count(); }, Exit::kBadInput, "<stdin>", "count");
   check_error([&] { odd.seed(); }, Exit::kBadInput, "<stdin>", "seed");
@@ -103,14 +104,17 @@ TEST_CASE("manifest: the nearest of a kind, breadth first, through files and out
   const Manifest data = make(scratch / "data.h5", "dataset", {}, 5);
   const Manifest base = make(scratch / "deep/base.h5", "model", {{"dataset", data.json()}});
   const Manifest samples = make(scratch / "deep/er/s.h5", "samples", {{"model", base.json()}});
-  const Manifest scores = make(scratch / "scores.h5", "scores", {{"samples", samples.json()}, {"reference", data.json()}});
+  const Manifest scores =
+      make(scratch / "scores.h5", "scores", {{"samples", samples.json()}, {"reference", data.json()}});
 
   const Json stored = Json::parse(H5Reader(scratch / "scores.h5").attribute("/", "manifest"));
   CHECK(stored["inputs"]["samples"]["path"] == "deep/er/s.h5");
   CHECK(stored["inputs"]["samples"].size() == 3);
-  CHECK(Json::parse(H5Reader(scratch / "deep/er/s.h5").attribute("/", "manifest"))["inputs"]["model"]["path"] == "../base.h5");
+  CHECK(Json::parse(H5Reader(scratch / "deep/er/s.h5").attribute("/", "manifest"))["inputs"]["model"]["path"] ==
+        "../base.h5");
 
-  for (const Manifest& start : {scores, Manifest::read(scratch / "scores.h5"), Manifest::parse(scores.json().dump(), "-")}) {
+  for (const Manifest& start :
+       {scores, Manifest::read(scratch / "scores.h5"), Manifest::parse(scores.json().dump(), "-")}) {
     CHECK(start.need("scores").path() == scratch / "scores.h5");
     CHECK(start.need("samples").count() == 3);
     CHECK(start.need("model").path() == scratch / "deep/base.h5");
@@ -119,7 +123,8 @@ TEST_CASE("manifest: the nearest of a kind, breadth first, through files and out
     CHECK_FALSE(start.find("reward").has_value());
     check_error([&] { start.need("reward"); }, Exit::kBadInput, "scores.h5", "no 'reward'");
   }
-  std::filesystem::rename(scratch / "deep", scratch / "moved");  // inputs gone: what is known stays, what is not is not guessed
+  std::filesystem::rename(scratch / "deep",
+                          scratch / "moved");  // inputs gone: what is known stays, what is not is not guessed
   const Manifest cut = Manifest::read(scratch / "scores.h5");
   CHECK(cut.need("samples").sha256() == samples.sha256());
   check_error([&] { open_artefact(cut.need("samples")); }, Exit::kBadInput, "deep/er/s.h5", "is gone");
@@ -147,7 +152,8 @@ TEST_CASE("manifest: a changed input is named") {
   make(scratch / "data.h5", "dataset", {}, 4);
   check_error([&] { verify_digest(data); }, Exit::kBadInput, scratch / "data.h5", "has changed since");
   check_error([&] { open_artefact(data); }, Exit::kBadInput, scratch / "data.h5", "make it again");
-  check_error([&] { Manifest::read(scratch / "model.h5").find("dataset"); }, Exit::kBadInput, scratch / "data.h5", "has changed");
+  check_error([&] { Manifest::read(scratch / "model.h5").find("dataset"); }, Exit::kBadInput, scratch / "data.h5",
+              "has changed");
   std::filesystem::remove(scratch / "data.h5");
   check_error([&] { verify_digest(data); }, Exit::kBadInput, scratch / "data.h5", "is gone");
 }
@@ -155,7 +161,8 @@ TEST_CASE("manifest: a changed input is named") {
 TEST_CASE("manifest: metrics in a JSON file, and embedded whole from a pipe") {
   const Scratch scratch;
   const Manifest data = make(scratch / "data.h5", "dataset");
-  Manifest metrics(Json{{"format", "plumb/1"}, {"kind", "metrics"}, {"fid", 1.5}, {"inputs", {{"samples", data.json()}}}});
+  Manifest metrics(
+      Json{{"format", "plumb/1"}, {"kind", "metrics"}, {"fid", 1.5}, {"inputs", {{"samples", data.json()}}}});
   write_file(scratch / "m.json", metrics.stored(scratch.folder()).dump());
   const Manifest back = Manifest::read(scratch / "m.json");
   CHECK(back.path() == scratch / "m.json");
@@ -189,7 +196,8 @@ TEST_CASE("atomic file: whole or not at all; leftovers of the dead are cleared, 
   CHECK(scratch.entries() == 3);
   check_error([&] { write_file(scratch / "absent/x", ""); }, Exit::kFailed, "absent/x", "No such file");
   check_error([&] { write_file("/dev/null", "x"); }, Exit::kFailed, "/dev/null", "not a regular file");
-  check_error([&] { write_file(scratch.folder() + "/", "x"); }, Exit::kFailed, scratch.folder(), "not the name of a file");
+  check_error([&] { write_file(scratch.folder() + "/", "x"); }, Exit::kFailed, scratch.folder(),
+              "not the name of a file");
   check_error([&] { read_file(scratch / "absent"); }, Exit::kBadInput, "absent", "No such file");
 }
 

@@ -37,6 +37,11 @@ class Scratch {
   std::string folder_;
 };
 
+/// A file of tests/unit/io/data.
+inline std::string data_file(const std::string& name) {
+  return (std::filesystem::path(__FILE__).parent_path() / "data" / name).string();
+}
+
 inline void put(const std::string& path, const std::string& bytes) {
   std::filesystem::create_directories(io::folder_of(path));
   std::ofstream(path, std::ios::binary) << bytes;
@@ -66,6 +71,23 @@ void check_error(const Action& action, Exit exit, const std::string& subject, co
   CHECK(contains(message, subject));
   CHECK(contains(message, what));
   CHECK_FALSE(contains(message, "\n"));
+}
+
+/// `action` must end in Error(kBadInput) that names `path` for the file cut at every length, and succeed for the whole.
+template <typename Action>
+void check_every_cut(const std::string& path, const Action& action) {
+  const std::string bytes = io::read_file(path);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    put(path, bytes.substr(0, size));
+    Exit exit = Exit::kDone;
+    const std::string message = error_of(action, &exit);
+    INFO("cut to " << size << " of " << bytes.size() << ": " << message);
+    REQUIRE(exit == Exit::kBadInput);
+    REQUIRE(contains(message, path));
+  }
+  put(path, bytes);
+  INFO(path);
+  CHECK(error_of(action) == "");
 }
 
 }  // namespace plumb::test
