@@ -48,9 +48,9 @@ TEST_SUITE("nearest") {
     }
   }
   TEST_CASE("ties beyond the candidates: many items at nearly one distance") {
-    // 60 items on a circle around the query, at radii that differ by 1e-9: float32 cannot order them.
+    // 60 items on a circle around the query, at radii that differ by 1e-12: float32 cannot order them.
     const Tensor angle = at::arange(60, at::kDouble) * 0.1;
-    const Tensor radius = 1 + (at::arange(60, at::kDouble) * 17).remainder(60) * 1e-9;
+    const Tensor radius = 1 + (at::arange(60, at::kDouble) * 17).remainder(60) * 1e-12;
     const Tensor ring = at::stack({angle.cos() * radius, angle.sin() * radius}, 1);
     const Neighbours found = nearest_between(at::zeros({1, 2}, at::kDouble), ring, 2);
     CHECK(found.index[0][0].item<int64_t>() == 0);
