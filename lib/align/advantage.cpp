@@ -18,9 +18,11 @@ template <typename Values>
 Moments moments(const Values& values) {
   Moments m;
   const double n = static_cast<double>(values.size());
-  for (const double v : values) m.mean += v;
+  for (const double v : values)
+    m.mean += v;
   m.mean /= n;
-  for (const double v : values) m.std += (v - m.mean) * (v - m.mean);
+  for (const double v : values)
+    m.std += (v - m.mean) * (v - m.mean);
   m.std = std::sqrt(m.std / n);
   return m;
 }
@@ -40,7 +42,8 @@ Tensor global_advantage(const Tensor& rewards) {
 RewardTracker::RewardTracker(int64_t size, int64_t min_count)
     : size_(static_cast<size_t>(size)), min_count_(static_cast<size_t>(min_count)) {
   if (min_count > size)
-    throw Error(Exit::kUsage, "--tracker-min", "is larger than --tracker-size, so no prompt would ever be normalised by itself");
+    throw Error(Exit::kUsage, "--tracker-min",
+                "is larger than --tracker-size, so no prompt would ever be normalised by itself");
 }
 
 Tensor RewardTracker::advantage(const std::vector<std::string>& prompts, const Tensor& rewards) {
@@ -48,13 +51,15 @@ Tensor RewardTracker::advantage(const std::vector<std::string>& prompts, const T
   for (size_t i = 0; i < values.size(); ++i) {
     std::deque<double>& history = histories_[prompts.at(i)];
     history.push_back(values[i]);
-    if (history.size() > size_) history.pop_front();
+    if (history.size() > size_)
+      history.pop_front();
   }
   const Moments batch = moments(values);
   std::map<std::string, Moments> by_prompt;
   for (const std::string& prompt : prompts) {
     const std::deque<double>& history = histories_.at(prompt);
-    if (history.size() >= min_count_) by_prompt.try_emplace(prompt, moments(history));
+    if (history.size() >= min_count_)
+      by_prompt.try_emplace(prompt, moments(history));
   }
   Tensor advantage = at::empty({static_cast<int64_t>(values.size())}, at::kDouble);
   double* out = advantage.mutable_data_ptr<double>();
@@ -71,7 +76,8 @@ Tensor RewardTracker::advantage(const std::vector<std::string>& prompts, const T
 
 io::Json RewardTracker::to_json() const {
   io::Json state = io::Json::object();
-  for (const auto& [prompt, history] : histories_) state[prompt] = std::vector<double>(history.begin(), history.end());
+  for (const auto& [prompt, history] : histories_)
+    state[prompt] = std::vector<double>(history.begin(), history.end());
   return state;
 }
 
@@ -87,8 +93,10 @@ Tensor discounted_returns(const Tensor& final, const Tensor& terms, int64_t step
   std::vector<Tensor> columns(static_cast<size_t>(steps));
   Tensor following = final.to(at::kDouble);
   for (int64_t i = steps - 1; i >= 0; --i) {
-    if (i < steps - 1) following = gamma * following;
-    if (terms.defined()) following = following + terms.select(1, i);
+    if (i < steps - 1)
+      following = gamma * following;
+    if (terms.defined())
+      following = following + terms.select(1, i);
     columns[static_cast<size_t>(i)] = following;
   }
   return at::stack(columns, 1);

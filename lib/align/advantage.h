@@ -17,13 +17,14 @@ using at::Tensor;
 /// Source: Black et al. 2024 (DDPO), sec. 4.3, and its code.
 Tensor global_advantage(const Tensor& rewards);
 
-/// Rewards seen lately, by prompt: normalises each prompt by its own history, so that easy prompts do not drown hard ones.
-/// Source: Black et al. 2024, app. D.1.
+/// Rewards seen lately, by prompt: normalises each prompt by its own history, so that easy prompts do not drown hard
+/// ones. Source: Black et al. 2024, app. D.1.
 class RewardTracker {
  public:
   /// size M: rewards remembered for each prompt; min_count m: below it the whole batch's mean and std are used instead.
   RewardTracker(int64_t size, int64_t min_count);
-  /// First appends the batch to the histories, then returns (r - mean) / (std + 1e-6), [N] float64; std divided by the count.
+  /// First appends the batch to the histories, then returns (r - mean) / (std + 1e-6), [N] float64; std divided by the
+  /// count.
   Tensor advantage(const std::vector<std::string>& prompts, const Tensor& rewards);
   /// Share of the last batch's samples that were normalised by their prompt's own history.
   double history_share() const { return history_share_; }

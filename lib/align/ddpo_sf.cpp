@@ -1,5 +1,6 @@
 // DDPO with the score-function estimator (REINFORCE): one update on each rollout, no ratio.
-// Source: Black et al. 2024, "Training diffusion models with reinforcement learning", eq. 3.   SPDX-License-Identifier: Apache-2.0
+// Source: Black et al. 2024, "Training diffusion models with reinforcement learning", eq. 3.
+// SPDX-License-Identifier: Apache-2.0
 #include "align/policy_gradient.h"
 #include "align/registry.h"
 #include "core/error.h"

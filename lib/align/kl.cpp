@@ -15,7 +15,8 @@ KlShape parse_kl_shape(const std::string& text) {
       {"kl", KlShape::kKl},     {"abs", KlShape::kAbs},       {"square", KlShape::kSquare},
       {"clip", KlShape::kClip}, {"approx", KlShape::kApprox}, {"js", KlShape::kJs}};
   for (const auto& [name, shape] : shapes)
-    if (name == text) return shape;
+    if (name == text)
+      return shape;
   throw Error(Exit::kUsage, "--kl-shape", "unknown shape '" + text + "'", "one of kl, abs, square, clip, approx, js");
 }
 
@@ -36,7 +37,8 @@ Tensor kl_penalty(KlShape shape, const Tensor& log_prob, const Tensor& log_prob_
 }
 
 void KlController::update(double kl, int64_t samples) {
-  if (target_ <= 0) return;
+  if (target_ <= 0)
+    return;
   const double error = std::clamp(kl / target_ - 1.0, -0.2, 0.2);
   value_ *= 1.0 + error * static_cast<double>(samples) / static_cast<double>(horizon_);
 }

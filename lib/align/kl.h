@@ -15,8 +15,9 @@ using at::Tensor;
 enum class KlShape { kKl, kAbs, kSquare, kClip, kApprox, kJs };
 KlShape parse_kl_shape(const std::string& text);
 
-/// kl: d. abs: |d|. square: d^2/2. clip: max(d, 0). approx: e^d - 1 - d. js: (max(l - ln m, 0) + max(l_ref - ln m, 0)) / 2
-/// with m = (e^l + e^l_ref) / 2. Elementwise, any shape. Source: the penalty shapes of TDPO's code (Zhang et al. 2024).
+/// kl: d. abs: |d|. square: d^2/2. clip: max(d, 0). approx: e^d - 1 - d. js: (max(l - ln m, 0) + max(l_ref - ln m, 0))
+/// / 2 with m = (e^l + e^l_ref) / 2. Elementwise, any shape. Source: the penalty shapes of TDPO's code (Zhang et al.
+/// 2024).
 Tensor kl_penalty(KlShape shape, const Tensor& log_prob, const Tensor& log_prob_ref);
 
 /// Coefficient of the penalty. With a target it follows the measured KL:
@@ -33,8 +34,9 @@ class KlController {
   int64_t horizon_;
 };
 
-/// d mean / d eps of a DDIM step: c = sqrt(1 - b - sigma^2) - sqrt(b (1 - a) / a), and the weight c^2 / (2 sigma^2) that turns
-/// |eps - eps_ref|^2 into the KL of the step. a, b, sigma [B]. Source: Fan et al. 2023 (DPOK), eq. 9, exact form.
+/// d mean / d eps of a DDIM step: c = sqrt(1 - b - sigma^2) - sqrt(b (1 - a) / a), and the weight c^2 / (2 sigma^2)
+/// that turns |eps - eps_ref|^2 into the KL of the step. a, b, sigma [B]. Source: Fan et al. 2023 (DPOK), eq. 9, exact
+/// form.
 Tensor noise_gain(const Tensor& a, const Tensor& b, const Tensor& sigma);
 
 }  // namespace plumb::align

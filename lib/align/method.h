@@ -1,4 +1,5 @@
-// A fine-tuning method says what it collects, its gradients, its state. The loop, the monitor, logging, resume and the policy's
+// A fine-tuning method says what it collects, its gradients, its state. The loop, the monitor, logging, resume and the
+// policy's
 // optimiser are the trainer's, once (trainer.h).   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <map>
@@ -32,15 +33,15 @@ class UpdateLog {
   std::map<std::string, double> values_;
 };
 
-/// Calls come in this order, each epoch: collect, then for each update accumulate_gradients (the trainer clips and steps the
-/// policy's optimiser) and after_step, then end_epoch. A run may end and go on between any two updates.
+/// Calls come in this order, each epoch: collect, then for each update accumulate_gradients (the trainer clips and
+/// steps the policy's optimiser) and after_step, then end_epoch. A run may end and go on between any two updates.
 class Method {
  public:
   virtual ~Method() = default;
   virtual std::string name() const = 0;
 
-  /// Gathers what the epoch learns from: rollouts and rewards, pairs, answers of people, rows of a data set. False: a stop was
-  /// asked for meanwhile; nothing was kept, and the same call can be made again.
+  /// Gathers what the epoch learns from: rollouts and rewards, pairs, answers of people, rows of a data set. False: a
+  /// stop was asked for meanwhile; nothing was kept, and the same call can be made again.
   virtual bool collect(TuningContext& context, int64_t epoch) = 0;
   virtual int64_t updates_per_epoch() const = 0;
   /// Adds the gradient of update `index` of the epoch to the policy's trainable tensors, and to networks of its own.
@@ -49,7 +50,8 @@ class Method {
   virtual void after_step() {}
   virtual void end_epoch(TuningContext&, int64_t /*epoch*/) {}
 
-  /// Everything that collect() and the updates left behind: buffers of the epoch under way (if collected), trackers, critics.
+  /// Everything that collect() and the updates left behind: buffers of the epoch under way (if collected), trackers,
+  /// critics.
   virtual void save(nn::Checkpoint& checkpoint, bool collected) const = 0;
   virtual void restore(const nn::Checkpoint& checkpoint, bool collected) = 0;
   /// What a --dry-run and the start of the log say: updates an epoch, transitions an update, ...

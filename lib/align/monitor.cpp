@@ -31,8 +31,10 @@ Estimate mean_of_items(const Tensor& items) {  // [n] float64
 
 Monitor::Monitor(TuningContext& context, std::vector<GoldReward> golds, metrics::FeatureNetwork& features)
     : context_(context), golds_(std::move(golds)), features_(features), rules_stop_(!context.options.stop.empty()) {
-  for (const std::string& text : context.options.stop) rules_.push_back(parse_stop_rule(text));
-  if (!rules_stop_) rules_ = default_warnings();
+  for (const std::string& text : context.options.stop)
+    rules_.push_back(parse_stop_rule(text));
+  if (!rules_stop_)
+    rules_ = default_warnings();
   warned_.assign(rules_.size(), false);
 }
 
@@ -49,12 +51,13 @@ std::optional<Evaluation> Monitor::evaluate(int64_t step) {
   request.items.resize(static_cast<size_t>(options.monitor_n));
   std::iota(request.items.begin(), request.items.end(), kFirstItem);
   request.seed = options.seed;
-  request.classes = options.classes;
+  request.classes = context_.policy.options().classes;
   request.batch_size = options.batch_size;
   request.keep_chain = false;
   request.path_kl = true;
   const std::optional<Rollout> rollout = roll_out(context_.policy, context_.codec, request);
-  if (!rollout) return std::nullopt;
+  if (!rollout)
+    return std::nullopt;
 
   Evaluation e;
   e.step = step;
@@ -105,9 +108,12 @@ void Monitor::add(const Evaluation& e) {
 
 std::string Monitor::stop_rule() {
   for (size_t i = 0; i < rules_.size(); ++i) {
-    if (!rules_[i].holds(points_)) continue;
-    if (rules_stop_) return rules_[i].text;
-    if (!warned_[i]) log::warn("step ", points_.back().step, ": ", rules_[i].text, " holds: the reward is being over-optimised");
+    if (!rules_[i].holds(points_))
+      continue;
+    if (rules_stop_)
+      return rules_[i].text;
+    if (!warned_[i])
+      log::warn("step ", points_.back().step, ": ", rules_[i].text, " holds: the reward is being over-optimised");
     warned_[i] = true;
   }
   return "";
@@ -119,7 +125,8 @@ Verdict Monitor::verdict() const {
     v.text = "no --gold reward was watched, so over-optimisation could not be seen";
     return v;
   }
-  if (history_.empty()) return v;
+  if (history_.empty())
+    return v;
   v.best_gold_step = points_[best_].step;
   v.parted = points_.back().gold_z >= kPartedZ && points_.back().proxy_rose;
   if (!v.parted) {
@@ -149,7 +156,8 @@ io::Json Monitor::log_fields(const Evaluation& e) const {
     fields["reward/" + name] = e.gold[g].value;
     fields["reward_se/" + name] = e.gold[g].se;
   }
-  if (has_gold()) fields["gold_z"] = points_.back().gold_z;
+  if (has_gold())
+    fields["gold_z"] = points_.back().gold_z;
   fields["kl"] = e.kl.value;
   fields["kl_se"] = e.kl.se;
   fields["diversity"] = e.vendi.value;
@@ -161,8 +169,12 @@ io::Json Monitor::log_fields(const Evaluation& e) const {
 
 io::Json Monitor::describe() const {
   io::Json golds = io::Json::array();
-  for (const GoldReward& gold : golds_) golds.push_back(gold.reward->describe());
-  return {{"n", context_.options.monitor_n}, {"gold", golds}, {"features", features_.name()}, {"features_digest", features_.digest()}};
+  for (const GoldReward& gold : golds_)
+    golds.push_back(gold.reward->describe());
+  return {{"n", context_.options.monitor_n},
+          {"gold", golds},
+          {"features", features_.name()},
+          {"features_digest", features_.digest()}};
 }
 
 void Monitor::save(nn::Checkpoint& checkpoint) const {
@@ -170,21 +182,30 @@ void Monitor::save(nn::Checkpoint& checkpoint) const {
   std::vector<Tensor> proxy, gold;
   for (const Evaluation& e : history_) {
     io::Json golds = io::Json::array();
-    for (const Estimate& g : e.gold) golds.push_back({g.value, g.se});
-    evaluations.push_back({{"step", e.step}, {"proxy", {e.proxy.value, e.proxy.se}}, {"gold", golds}, {"kl", {e.kl.value, e.kl.se}},
-                           {"vendi", {e.vendi.value, e.vendi.se}}, {"distance", {e.distance.value, e.distance.se}}});
+    for (const Estimate& g : e.gold)
+      golds.push_back({g.value, g.se});
+    evaluations.push_back({{"step", e.step},
+                           {"proxy", {e.proxy.value, e.proxy.se}},
+                           {"gold", golds},
+                           {"kl", {e.kl.value, e.kl.se}},
+                           {"vendi", {e.vendi.value, e.vendi.se}},
+                           {"distance", {e.distance.value, e.distance.se}}});
     proxy.push_back(e.proxy_items);
     gold.push_back(e.gold_items);
   }
   checkpoint.state["monitor"] = {{"evaluations", evaluations}, {"warned", warned_}};
-  if (history_.empty()) return;
+  if (history_.empty())
+    return;
   checkpoint.tensors.emplace_back("monitor/proxy", at::stack(proxy));
-  if (has_gold()) checkpoint.tensors.emplace_back("monitor/gold", at::stack(gold));
+  if (has_gold())
+    checkpoint.tensors.emplace_back("monitor/gold", at::stack(gold));
 }
 
 void Monitor::restore(const nn::Checkpoint& checkpoint) {
   const io::Json& state = checkpoint.state.at("monitor");
-  const auto estimate = [](const io::Json& pair) { return Estimate{pair.at(0).get<double>(), pair.at(1).get<double>()}; };
+  const auto estimate = [](const io::Json& pair) {
+    return Estimate{pair.at(0).get<double>(), pair.at(1).get<double>()};
+  };
   history_.clear();
   points_.clear();
   gold_scores_.clear();
@@ -194,12 +215,14 @@ void Monitor::restore(const nn::Checkpoint& checkpoint) {
     Evaluation e;
     e.step = row.at("step").get<int64_t>();
     e.proxy = estimate(row.at("proxy"));
-    for (const io::Json& g : row.at("gold")) e.gold.push_back(estimate(g));
+    for (const io::Json& g : row.at("gold"))
+      e.gold.push_back(estimate(g));
     e.kl = estimate(row.at("kl"));
     e.vendi = estimate(row.at("vendi"));
     e.distance = estimate(row.at("distance"));
     e.proxy_items = checkpoint.tensor("monitor/proxy")[index];
-    e.gold_items = has_gold() ? checkpoint.tensor("monitor/gold")[index] : at::empty({0, context_.options.monitor_n}, at::kDouble);
+    e.gold_items =
+        has_gold() ? checkpoint.tensor("monitor/gold")[index] : at::empty({0, context_.options.monitor_n}, at::kDouble);
     add(e);
   }
   warned_ = state.at("warned").get<std::vector<bool>>();

@@ -1,4 +1,5 @@
-// Seeing over-optimisation: on fixed seeds, the trained reward against rewards that are not trained on, the distance to the base
+// Seeing over-optimisation: on fixed seeds, the trained reward against rewards that are not trained on, the distance to
+// the base
 // model, and diversity.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <memory>
@@ -13,7 +14,7 @@
 namespace plumb::align {
 
 struct GoldReward {
-  std::string name;                          ///< the expression
+  std::string name;  ///< the expression
   std::unique_ptr<rewards::Reward> reward;
 };
 
@@ -25,31 +26,33 @@ struct Estimate {
 /// What one evaluation measured on the monitor's n samples.
 struct Evaluation {
   int64_t step = 0;
-  Estimate proxy;                 ///< the trained reward
-  std::vector<Estimate> gold;     ///< in the order of --gold
-  Estimate kl;                    ///< nats: exact Gaussian KL to the base model, summed over the policy's trained_steps
-  Estimate vendi;                 ///< cosine kernel, order 1, bootstrap standard error
-  Estimate distance;              ///< mean pairwise 1 - cosine, jackknife standard error
-  Tensor proxy_items, gold_items; ///< [n], [G,n] float64
+  Estimate proxy;              ///< the trained reward
+  std::vector<Estimate> gold;  ///< in the order of --gold
+  Estimate kl;                 ///< nats: exact Gaussian KL to the base model, summed over the policy's trained_steps
+  Estimate vendi;              ///< cosine kernel, order 1, bootstrap standard error
+  Estimate distance;           ///< mean pairwise 1 - cosine, jackknife standard error
+  Tensor proxy_items, gold_items;  ///< [n], [G,n] float64
 };
 
 /// What the run ended with.
 struct Verdict {
-  bool parted = false;            ///< gold fell while proxy rose, and did not come back
-  int64_t parted_step = -1;       ///< the step of gold's best
-  int64_t low = -1, high = -1;    ///< 95% bootstrap interval of that step, over the monitor's samples
-  int64_t best_gold_step = -1;    ///< -1: no gold reward
-  std::string text;               ///< one sentence
+  bool parted = false;          ///< gold fell while proxy rose, and did not come back
+  int64_t parted_step = -1;     ///< the step of gold's best
+  int64_t low = -1, high = -1;  ///< 95% bootstrap interval of that step, over the monitor's samples
+  int64_t best_gold_step = -1;  ///< -1: no gold reward
+  std::string text;             ///< one sentence
 };
 
 class Monitor {
  public:
-  /// The context, golds and features outlive the monitor. `stop`: rules that end the run; without any, default_warnings() warn.
+  /// The context, golds and features outlive the monitor. `stop`: rules that end the run; without any,
+  /// default_warnings() warn.
   Monitor(TuningContext& context, std::vector<GoldReward> golds, metrics::FeatureNetwork& features);
 
   /// Samples, scores and compares, and adds the result to the history. nullopt: a stop was asked for meanwhile.
   std::optional<Evaluation> evaluate(int64_t step);
-  /// Text of the rule that ends the run after the last evaluation, or "". Warns, once each, of rules that hold without --stop.
+  /// Text of the rule that ends the run after the last evaluation, or "". Warns, once each, of rules that hold without
+  /// --stop.
   std::string stop_rule();
   /// Whether the last evaluation has the best gold so far (always true for the first).
   bool last_is_best_gold() const { return !golds_.empty() && best_ + 1 == history_.size(); }
@@ -58,8 +61,8 @@ class Monitor {
   size_t evaluations() const { return history_.size(); }
   const std::vector<MonitorPoint>& points() const { return points_; }
   Verdict verdict() const;
-  /// Fields of the log's line: proxy, proxy_se, reward/<gold>, reward_se/<gold>, kl, kl_se, diversity (Vendi), diversity_se,
-  /// distance, distance_se.
+  /// Fields of the log's line: proxy, proxy_se, reward/<gold>, reward_se/<gold>, kl, kl_se, diversity (Vendi),
+  /// diversity_se, distance, distance_se.
   io::Json log_fields(const Evaluation& evaluation) const;
   /// What the figures depend on, for the manifest.
   io::Json describe() const;
@@ -78,9 +81,9 @@ class Monitor {
   bool rules_stop_;
   std::vector<bool> warned_;
   std::vector<Evaluation> history_;
-  std::vector<Tensor> gold_scores_;       // [n] per evaluation: golds standardised by the first evaluation, averaged
+  std::vector<Tensor> gold_scores_;  // [n] per evaluation: golds standardised by the first evaluation, averaged
   std::vector<MonitorPoint> points_;
-  size_t best_ = 0;                       // index of the evaluation with the best gold
+  size_t best_ = 0;  // index of the evaluation with the best gold
 };
 
 }  // namespace plumb::align

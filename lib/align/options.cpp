@@ -14,24 +14,34 @@ namespace {
 void refuse_if_set(const std::function<bool(const std::string&)>& was_set, const std::vector<std::string>& options,
                    const std::string& reason) {
   for (const std::string& option : options)
-    if (was_set(option)) throw Error(Exit::kUsage, "--" + option, "has no effect " + reason, "leave it out");
+    if (was_set(option))
+      throw Error(Exit::kUsage, "--" + option, "has no effect " + reason, "leave it out");
 }
 
 }  // namespace
 
 void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& was_set) {
   if (!(o.eta > 0))
-    throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density", "use --eta 1");
-  if (o.method == "ddpo-sf") refuse_if_set(was_set, {"clip-range", "clip-auto"}, "with --method ddpo-sf, which has no ratio to clip");
-  if (o.clip_auto) refuse_if_set(was_set, {"clip-range"}, "with --clip-auto");
-  if (o.advantage == "global") refuse_if_set(was_set, {"tracker-size", "tracker-min"}, "with --advantage global");
-  if (o.full) refuse_if_set(was_set, {"lora-rank", "lora-alpha", "lora-targets", "merge"}, "with --full");
-  if (o.kl_penalty == 0) refuse_if_set(was_set, {"kl-shape", "kl-target"}, "without --kl-penalty");
-  if (o.kl_target == 0) refuse_if_set(was_set, {"kl-horizon"}, "without --kl-target");
+    throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
+                "use --eta 1");
+  if (o.method == "ddpo-sf")
+    refuse_if_set(was_set, {"clip-range", "clip-auto"}, "with --method ddpo-sf, which has no ratio to clip");
+  if (o.clip_auto)
+    refuse_if_set(was_set, {"clip-range"}, "with --clip-auto");
+  if (o.advantage == "global")
+    refuse_if_set(was_set, {"tracker-size", "tracker-min"}, "with --advantage global");
+  if (o.full)
+    refuse_if_set(was_set, {"lora-rank", "lora-alpha", "lora-targets", "merge"}, "with --full");
+  if (o.kl_penalty == 0)
+    refuse_if_set(was_set, {"kl-shape", "kl-target"}, "without --kl-penalty");
+  if (o.kl_target == 0)
+    refuse_if_set(was_set, {"kl-horizon"}, "without --kl-target");
   if (o.monitor_every == 0)
-    refuse_if_set(was_set, {"gold", "monitor-n", "monitor-bootstrap", "monitor-features", "stop", "keep"}, "with --monitor-every 0");
+    refuse_if_set(was_set, {"gold", "monitor-n", "monitor-bootstrap", "monitor-features", "stop", "keep"},
+                  "with --monitor-every 0");
   if (o.tracker_min > o.tracker_size)
-    throw Error(Exit::kUsage, "--tracker-min", "is larger than --tracker-size, so no prompt would be normalised by itself");
+    throw Error(Exit::kUsage, "--tracker-min",
+                "is larger than --tracker-size, so no prompt would be normalised by itself");
   for (const std::string& rule : o.stop)
     if (parse_stop_rule(rule).needs_gold() && o.gold.empty())
       throw Error(Exit::kUsage, "--stop", "'" + rule + "' needs a reward that is not trained on", "add --gold EXPR");
@@ -44,7 +54,8 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
                   cat(o.samples_per_epoch, " does not divide into equal minibatches"), "set --train-batch-size");
     o.train_batch_size = per_update / o.grad_accumulation;
   }
-  // No pass needs more rows than a rollout or an update has; all passes then have the same size (PolicyOptions::pass_rows).
+  // No pass needs more rows than a rollout or an update has; all passes then have the same size
+  // (PolicyOptions::pass_rows).
   o.batch_size = std::min({o.batch_size, o.samples_per_epoch, o.train_batch_size * o.grad_accumulation});
 }
 

@@ -1,4 +1,5 @@
-// Settings of fine-tuning as one plain struct with its option rows. Free of LibTorch, so that the command's front can parse
+// Settings of fine-tuning as one plain struct with its option rows. Free of LibTorch, so that the command's front can
+// parse
 // them before the library is loaded (lib/cli/tool.h).   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
@@ -14,21 +15,21 @@ namespace plumb::align {
 /// where it has one (Black et al. 2024), sized down to a small model.
 struct FinetuneOptions {
   std::string method = "ddpo-is";
-  std::string reward;                      ///< expression, plumb-rewards(7)
-  std::vector<int64_t> classes;            ///< empty: all of a conditional model
+  std::string reward;                ///< expression, plumb-rewards(7)
+  std::vector<std::string> classes;  ///< numbers or names; empty: all of a conditional model; "none": the null class
   uint64_t seed = 0;
 
   // Rollouts
   int64_t epochs = 20;
-  int64_t samples_per_epoch = 64;          ///< N
-  int64_t batch_size = 32;                 ///< rows of one network pass; memory and speed only
-  int64_t sampler_steps = 50;              ///< T
+  int64_t samples_per_epoch = 64;  ///< N
+  int64_t batch_size = 32;         ///< rows of one network pass; memory and speed only
+  int64_t sampler_steps = 50;      ///< T
   double eta = 1.0;
   double guidance_scale = 1.0;
 
   // Updates
-  int64_t train_batch_size = 0;            ///< samples; 0: see resolve()
-  int64_t grad_accumulation = 1;           ///< G, minibatches an optimiser step
+  int64_t train_batch_size = 0;   ///< samples; 0: see resolve()
+  int64_t grad_accumulation = 1;  ///< G, minibatches an optimiser step
   int64_t inner_epochs = 1;
   double timestep_fraction = 1.0;
   double max_step_gain = 4.0;
@@ -39,7 +40,7 @@ struct FinetuneOptions {
 
   // Advantages
   std::string advantage = "per-prompt";
-  int64_t tracker_size = 32, tracker_min = 16;   ///< M, m
+  int64_t tracker_size = 32, tracker_min = 16;  ///< M, m
   double advantage_clip = 5.0;
 
   // Distance to the base model
@@ -88,7 +89,9 @@ void resolve(FinetuneOptions& options, const std::function<bool(const std::strin
 inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("method", &o.method, "how the reward reaches the weights; see plumb-methods(7)").one_of(method_names());
   t.add("reward", &o.reward, "reward to raise, an expression; see plumb-rewards(7)").metavar("EXPR").required();
-  t.add("class", &o.classes, "class drawn for samples; repeat or separate by commas; default all classes").range(0, 1e9);
+  t.add("class", &o.classes,
+        "class drawn for samples, by number or name, or none; repeatable; default: all in equal shares")
+      .metavar("CLASS");
   t.add("seed", &o.seed, "seed of noise, classes, order and adapter weights");
 
   t.group("Rollouts");
@@ -97,26 +100,33 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("batch-size", &o.batch_size, "rows of one network pass; affects speed and memory").range(1, 65536);
   t.add("sampler-steps", &o.sampler_steps, "DDIM steps of a sample").range(1, 1e5);
   t.add("eta", &o.eta, "noise scale of DDIM, above 0; 1 = the variance of DDPM").range(0.0, 1.0);
-  t.add("guidance-scale", &o.guidance_scale, "classifier-free guidance in sampling and training; 1 = none").range(0.0, 1e3);
+  t.add("guidance-scale", &o.guidance_scale, "classifier-free guidance in sampling and training; 1 = none")
+      .range(0.0, 1e3);
 
   t.group("Updates");
-  t.add("train-batch-size", &o.train_batch_size,
-        "samples a minibatch; 0 = half the epoch, or all of it for ddpo-sf").range(0, 1e7);
+  t.add("train-batch-size", &o.train_batch_size, "samples a minibatch; 0 = half the epoch, or all of it for ddpo-sf")
+      .range(0, 1e7);
   t.add("grad-accumulation", &o.grad_accumulation, "minibatches an optimiser step").range(1, 1e6);
   t.add("inner-epochs", &o.inner_epochs, "passes over the samples of an epoch").range(1, 1e3);
-  t.add("timestep-fraction", &o.timestep_fraction, "share of a sample's steps used by updates, drawn at random").range(0.0, 1.0);
+  t.add("timestep-fraction", &o.timestep_fraction, "share of a sample's steps used by updates, drawn at random")
+      .range(0.0, 1.0);
   t.add("max-step-gain", &o.max_step_gain,
-        "leave out steps that move more standard deviations than this per unit of output: the nearly noiseless last ones of short "
-        "chains; 0 = train on all").range(0.0, 1e9);
+        "leave out steps that move more standard deviations than this per unit of output: the nearly noiseless last "
+        "ones of short "
+        "chains; 0 = train on all")
+      .range(0.0, 1e9);
   t.add("lr", &o.lr, "learning rate of AdamW").range(0.0, 1.0);
   t.add("weight-decay", &o.weight_decay, "decoupled weight decay").range(0.0, 1.0);
   t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping").range(0.0, 1e9);
   t.add("clip-range", &o.clip_range, "PPO clip range of the ratio, on the scale of --logprob-reduce").range(1e-9, 1e3);
-  t.add("clip-auto", &o.clip_auto, "take the clip range as 1e-4 * 16384 / D, the same trust region for items of D elements");
-  t.add("logprob-reduce", &o.logprob_reduce, "log-probability of a step: mean or sum over an item's elements").one_of({"mean", "sum"});
+  t.add("clip-auto", &o.clip_auto,
+        "take the clip range as 1e-4 * 16384 / D, the same trust region for items of D elements");
+  t.add("logprob-reduce", &o.logprob_reduce, "log-probability of a step: mean or sum over an item's elements")
+      .one_of({"mean", "sum"});
 
   t.group("Advantages");
-  t.add("advantage", &o.advantage, "normalise rewards within each prompt (class) by its recent rewards, or over the epoch")
+  t.add("advantage", &o.advantage,
+        "normalise rewards within each prompt (class) by its recent rewards, or over the epoch")
       .one_of({"per-prompt", "global"});
   t.add("tracker-size", &o.tracker_size, "rewards remembered for each prompt").range(1, 1e6);
   t.add("tracker-min", &o.tracker_min, "rewards a prompt needs before its own statistics are used").range(1, 1e6);
@@ -124,7 +134,8 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
 
   t.group("Distance to the base model");
   t.add("kl-coef", &o.kl_coef, "weight of the exact KL to the base model in the loss").range(0.0, 1e9);
-  t.add("kl-penalty", &o.kl_penalty, "weight of the log-ratio to the base model subtracted from the steps' returns").range(0.0, 1e9);
+  t.add("kl-penalty", &o.kl_penalty, "weight of the log-ratio to the base model subtracted from the steps' returns")
+      .range(0.0, 1e9);
   t.add("kl-shape", &o.kl_shape, "function of the log-ratio used by --kl-penalty")
       .one_of({"kl", "abs", "square", "clip", "approx", "js"});
   t.add("kl-target", &o.kl_target, "adapt --kl-penalty towards this path log-ratio; 0 = fixed").range(0.0, 1e9);
@@ -133,7 +144,8 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.group("What is trained");
   t.add("lora-rank", &o.lora_rank, "rank of the adapter").range(1, 4096);
   t.add("lora-alpha", &o.lora_alpha, "numerator of the adapter's scale alpha / rank; 0 = the rank").range(0.0, 1e6);
-  t.add("lora-targets", &o.lora_targets, "endings of the layer names that get an adapter, such as to_q; all = each linear and convolution")
+  t.add("lora-targets", &o.lora_targets,
+        "endings of the layer names that get an adapter, such as to_q; all = each linear and convolution")
       .metavar("NAME");
   t.add("full", &o.full, "train all weights instead of an adapter");
   t.add("merge", &o.merge, "write a full model with the adapter merged in");
@@ -143,16 +155,22 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("monitor-every", &o.monitor_every, "updates between evaluations on fixed seeds; 0 = no monitor").range(0, 1e9);
   t.add("monitor-n", &o.monitor_n, "samples of an evaluation").range(4, 1e6);
   t.add("monitor-bootstrap", &o.monitor_bootstrap, "resamples behind the standard errors of diversity").range(10, 1e5);
-  t.add("monitor-features", &o.monitor_features, "feature network of the diversity figures; see diversity(1)").metavar("SPEC");
-  t.add("stop", &o.stop, "end the run when a rule holds: gold-drop:z=2,k=3, kl:12 or vendi-ratio:.5; repeatable").metavar("RULE");
+  t.add("monitor-features", &o.monitor_features, "feature network of the diversity figures; see diversity(1)")
+      .metavar("SPEC");
+  t.add("stop", &o.stop, "end the run when a rule holds: gold-drop:z=2,k=3, kl:12 or vendi-ratio:.5; repeatable")
+      .metavar("RULE");
   t.add("keep", &o.keep, "weights that become the output").one_of({"last", "best-gold"});
 
   t.group("Running");
   t.add("reward-timeout", &o.reward_timeout_s, "seconds a reward program may take").range(0.01, 1e9).runtime();
   t.add("save-every", &o.save_every_s, "seconds between checkpoints").range(0.1, 1e9).runtime();
-  t.add("time-limit", &o.time_limit_s, "stop with a checkpoint after this many seconds; 0 = no limit").range(0, 1e9).runtime();
+  t.add("time-limit", &o.time_limit_s, "stop with a checkpoint after this many seconds; 0 = no limit")
+      .range(0, 1e9)
+      .runtime();
   t.add("resume", &o.resume, "checkpoint to go on from: auto (OUT.ckpt if it is of this command), never, or a file")
-      .suggest({"auto", "never"}).file().runtime();
+      .suggest({"auto", "never"})
+      .file()
+      .runtime();
 }
 
 }  // namespace plumb::align

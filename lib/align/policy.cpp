@@ -41,10 +41,20 @@ double step_gain(double a, double b, double eta) {
 
 Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::NoiseSchedule& schedule,
                const std::vector<int64_t>& item_shape, const PolicyOptions& options, at::Device device)
-    : network_(network), reference_(reference), schedule_(schedule), item_shape_(item_shape), options_(options),
+    : network_(network),
+      reference_(reference),
+      schedule_(schedule),
+      item_shape_(item_shape),
+      options_(options),
       device_(device) {
   if (!(options.eta > 0))
-    throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density", "use --eta 1");
+    throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
+                "use --eta 1");
+  const bool without_class =
+      network.num_classes() == 0 || options.classes == std::vector<int64_t>{network.num_classes()};
+  if (options.guidance_scale != 1.0 && without_class)
+    throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to",
+                "leave it at 1");
   sampler_ = diffusion::make_sampler({"ddim", options.num_inference_steps, options.eta}, schedule);
   timesteps_ = sampler_->timesteps();
   timestep_table_ = at::tensor(timesteps_, at::kLong).to(device);
@@ -59,7 +69,8 @@ Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::
       trained_steps_.push_back(static_cast<int64_t>(alpha.size()) - 1);
   }
   if (trained_steps_.empty())
-    throw Error(Exit::kUsage, "--max-step-gain", cat(options.max_step_gain, " leaves no step to train on"), "raise it, or 0 for all steps");
+    throw Error(Exit::kUsage, "--max-step-gain", cat(options.max_step_gain, " leaves no step to train on"),
+                "raise it, or 0 for all steps");
   alpha_table_ = at::tensor(alpha, at::kDouble).to(device);
   alpha_next_table_ = at::tensor(alpha_next, at::kDouble).to(device);
 }
@@ -77,9 +88,12 @@ Tensor Policy::run_network(nn::Denoiser& network, const Tensor& x_t, const Tenso
   const nn::PrecisionGuard guard(options_.precision, device_);
   const diffusion::GuidedDenoiser guided{network, options_.guidance_scale};
   const int64_t rows = x_t.size(0);
-  if (options_.pass_rows == 0 || rows % options_.pass_rows == 0) return guided(x_t, timestep, condition).to(at::kFloat);
+  if (options_.pass_rows == 0 || rows % options_.pass_rows == 0)
+    return guided(x_t, timestep, condition).to(at::kFloat);
   const Tensor index = padding_index(rows, options_.pass_rows, device_);
-  return guided(x_t.index_select(0, index), timestep.index_select(0, index), condition.index(index)).narrow(0, 0, rows).to(at::kFloat);
+  return guided(x_t.index_select(0, index), timestep.index_select(0, index), condition.index(index))
+      .narrow(0, 0, rows)
+      .to(at::kFloat);
 }
 
 Tensor Policy::model_output(const Tensor& x_t, const Tensor& step, const nn::Condition& condition) {
@@ -89,14 +103,16 @@ Tensor Policy::model_output(const Tensor& x_t, const Tensor& step, const nn::Con
 Tensor Policy::reference_output(const Tensor& x_t, const Tensor& step, const nn::Condition& condition) {
   const at::NoGradGuard no_grad;
   const Tensor timestep = timestep_table_.index_select(0, step);
-  if (reference_ != nullptr) return run_network(*reference_, x_t, timestep, condition);
+  if (reference_ != nullptr)
+    return run_network(*reference_, x_t, timestep, condition);
   const AdapterOff off(network_);
   return run_network(network_, x_t, timestep, condition);
 }
 
 diffusion::Transition Policy::transition(const Tensor& model_output, const Tensor& x_t, const Tensor& step) const {
   return diffusion::ddim_transition(schedule_.prediction_type(), model_output, x_t, alpha_table_.index_select(0, step),
-                                    alpha_next_table_.index_select(0, step), options_.eta, schedule_.options().clip_sample);
+                                    alpha_next_table_.index_select(0, step), options_.eta,
+                                    schedule_.options().clip_sample);
 }
 
 PolicyEvaluation Policy::evaluate_output(const Tensor& model_output, const Tensor& x_t, const Tensor& x_next,

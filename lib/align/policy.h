@@ -16,40 +16,43 @@ using at::Tensor;
 
 struct PolicyOptions {
   int64_t num_inference_steps = 50;
-  double eta = 1.0;                                       ///< > 0
-  double guidance_scale = 1.0;                            ///< the same in sampling and training
-  diffusion::Reduce reduce = diffusion::Reduce::kMean;    ///< of log-probabilities
-  /// Steps whose gain |d mean / d v| / sigma is above this are neither trained on nor counted in path KL; 0: all count. At the end
-  /// of a short chain the noise nearly vanishes, and the likelihood's gradient (and the KL) would be that one step's and little
-  /// else: 14 at the last of 20 cosine steps against 0.1 to 1.6 before. Stable Diffusion's 50 steps stay below 3.4.
+  double eta = 1.0;                                     ///< > 0
+  double guidance_scale = 1.0;                          ///< the same in sampling and training
+  diffusion::Reduce reduce = diffusion::Reduce::kMean;  ///< of log-probabilities
+  /// Steps whose gain |d mean / d v| / sigma is above this are neither trained on nor counted in path KL; 0: all count.
+  /// At the end of a short chain the noise nearly vanishes, and the likelihood's gradient (and the KL) would be that
+  /// one step's and little else: 14 at the last of 20 cosine steps against 0.1 to 1.6 before. Stable Diffusion's 50
+  /// steps stay below 3.4.
   double max_step_gain = 4.0;
-  /// Every network pass is padded to a multiple of this many rows (0: as given): a smaller batch may take another convolution
-  /// kernel, whose rounding would move the ratio by about 1e-6; at equal sizes it is exactly 1.
+  /// Every network pass is padded to a multiple of this many rows (0: as given): a smaller batch may take another
+  /// convolution kernel, whose rounding would move the ratio by about 1e-6; at equal sizes it is exactly 1.
   int64_t pass_rows = 0;
-  nn::Precision precision = nn::Precision::kFp32;         ///< of the network's products; latents and arithmetic stay float32
+  std::vector<int64_t> classes;                    ///< of samples, see RolloutRequest; empty: all
+  nn::Precision precision = nn::Precision::kFp32;  ///< of the network's products; latents and arithmetic stay float32
 };
 
 /// Log-probability and transition of steps under the current weights.
 struct PolicyEvaluation {
-  Tensor log_prob;                    // [B] float64
-  diffusion::Transition transition;   // of [B,*shape] float32
+  Tensor log_prob;                   // [B] float64
+  diffusion::Transition transition;  // of [B,*shape] float32
 };
 
-/// The network being tuned, its frozen reference, and the chain's arithmetic. One function, evaluate_output(), gives the
-/// log-probabilities of rollouts and of updates alike, on float32 latents, so that the ratio is 1 before the first update.
+/// The network being tuned, its frozen reference, and the chain's arithmetic. One function, evaluate_output(), gives
+/// the log-probabilities of rollouts and of updates alike, on float32 latents, so that the ratio is 1 before the first
+/// update.
 class Policy {
  public:
-  /// reference null: the network with its adapter scaled to 0. Both must outlive this. Throws Error(kUsage) for eta = 0 and
-  /// for a schedule one of whose steps has no noise (the policy gradient needs a density at every step).
+  /// reference null: the network with its adapter scaled to 0. Both must outlive this. Throws Error(kUsage) for eta = 0
+  /// and for a schedule one of whose steps has no noise (the policy gradient needs a density at every step).
   Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::NoiseSchedule& schedule,
          const std::vector<int64_t>& item_shape, const PolicyOptions& options, at::Device device);
 
-  int64_t steps() const { return static_cast<int64_t>(timesteps_.size()); }            ///< T
+  int64_t steps() const { return static_cast<int64_t>(timesteps_.size()); }  ///< T
   const std::vector<int64_t>& timesteps() const { return timesteps_; }
   const std::vector<int64_t>& item_shape() const { return item_shape_; }
   /// Indices of the steps within max_step_gain, ascending.
   const std::vector<int64_t>& trained_steps() const { return trained_steps_; }
-  int64_t dimension() const;                                                           ///< D, elements of one item
+  int64_t dimension() const;  ///< D, elements of one item
   const PolicyOptions& options() const { return options_; }
   at::Device device() const { return device_; }
   nn::Denoiser& network() { return network_; }
@@ -66,7 +69,8 @@ class Policy {
   /// x_t, x_next [B,*shape] float32.
   PolicyEvaluation evaluate_output(const Tensor& model_output, const Tensor& x_t, const Tensor& x_next,
                                    const Tensor& step) const;
-  PolicyEvaluation evaluate(const Tensor& x_t, const Tensor& x_next, const Tensor& step, const nn::Condition& condition) {
+  PolicyEvaluation evaluate(const Tensor& x_t, const Tensor& x_next, const Tensor& step,
+                            const nn::Condition& condition) {
     return evaluate_output(model_output(x_t, step, condition), x_t, x_next, step);
   }
   /// KL of the steps from the current weights to the reference, exact: [B] float64 by `reduce`.
@@ -78,7 +82,8 @@ class Policy {
                 const diffusion::StepObserver& on_step);
 
  private:
-  Tensor run_network(nn::Denoiser& network, const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) const;
+  Tensor run_network(nn::Denoiser& network, const Tensor& x_t, const Tensor& timestep,
+                     const nn::Condition& condition) const;
 
   nn::Denoiser& network_;
   nn::Denoiser* reference_;
@@ -88,7 +93,7 @@ class Policy {
   at::Device device_;
   std::unique_ptr<diffusion::Sampler> sampler_;
   std::vector<int64_t> timesteps_, trained_steps_;
-  Tensor timestep_table_, alpha_table_, alpha_next_table_;   // [T] int64, float64, float64
+  Tensor timestep_table_, alpha_table_, alpha_next_table_;  // [T] int64, float64, float64
 };
 
 }  // namespace plumb::align

@@ -15,10 +15,13 @@ namespace plumb::align {
 
 PolicyGradient::PolicyGradient(const FinetuneOptions& options, const Policy& policy, UpdateOrder order)
     : options_(options),
-      plan_(make_update_plan(options.samples_per_epoch, policy.trained_steps(), options.timestep_fraction, options.train_batch_size,
-                             options.grad_accumulation, options.inner_epochs, order)),
-      sampler_steps_(policy.steps()), kl_(options.kl_penalty, options.kl_target, options.kl_horizon), kl_shape_(parse_kl_shape(options.kl_shape)) {
-  if (options.advantage == "per-prompt") tracker_.emplace(options.tracker_size, options.tracker_min);
+      plan_(make_update_plan(options.samples_per_epoch, policy.trained_steps(), options.timestep_fraction,
+                             options.train_batch_size, options.grad_accumulation, options.inner_epochs, order)),
+      sampler_steps_(policy.steps()),
+      kl_(options.kl_penalty, options.kl_target, options.kl_horizon),
+      kl_shape_(parse_kl_shape(options.kl_shape)) {
+  if (options.advantage == "per-prompt")
+    tracker_.emplace(options.tracker_size, options.tracker_min);
 }
 
 Tensor PolicyGradient::normalised_rewards(const Rollout& rollout) {
@@ -36,12 +39,14 @@ bool PolicyGradient::collect(TuningContext& context, int64_t epoch) {
   request.items.resize(static_cast<size_t>(plan_.samples));
   std::iota(request.items.begin(), request.items.end(), epoch * plan_.samples);
   request.seed = options_.seed;
-  request.classes = options_.classes;
+  request.classes = context.policy.options().classes;
   request.batch_size = options_.batch_size;
   request.reference_log_prob = options_.kl_penalty > 0;
   Progress bar(cat("epoch ", epoch + 1, ": sampling"), plan_.samples);
-  std::optional<Rollout> rollout = roll_out(context.policy, context.codec, request, [&](int64_t done) { bar.update(done); });
-  if (!rollout) return false;
+  std::optional<Rollout> rollout =
+      roll_out(context.policy, context.codec, request, [&](int64_t done) { bar.update(done); });
+  if (!rollout)
+    return false;
   rollout->reward = score(context.reward, options_.reward, *rollout);
 
   epoch_log_.clear();
@@ -56,7 +61,8 @@ bool PolicyGradient::collect(TuningContext& context, int64_t epoch) {
     kl_.update(path, plan_.samples);
   }
   advantage_ = advantages(*rollout, penalties).contiguous();
-  if (tracker_) epoch_log_["own_statistics"] = tracker_->history_share();
+  if (tracker_)
+    epoch_log_["own_statistics"] = tracker_->history_share();
   rollout_ = std::move(rollout);
   return true;
 }
@@ -87,8 +93,10 @@ UpdateLog PolicyGradient::accumulate_gradients(TuningContext& context, int64_t e
   const std::vector<UpdatePlan::Transition> picked = plan_.transitions(options_.seed, epoch, index);
   const size_t chunk = static_cast<size_t>(options_.batch_size);
   UpdateLog log;
-  for (const auto& [name, value] : epoch_log_) log.set(name, value);
-  Progress bar(cat("epoch ", epoch + 1, ": update ", index + 1, " of ", updates_per_epoch()), static_cast<int64_t>(picked.size()));
+  for (const auto& [name, value] : epoch_log_)
+    log.set(name, value);
+  Progress bar(cat("epoch ", epoch + 1, ": update ", index + 1, " of ", updates_per_epoch()),
+               static_cast<int64_t>(picked.size()));
   for (size_t begin = 0; begin < picked.size(); begin += chunk) {
     const size_t end = std::min(picked.size(), begin + chunk);
     const double share = static_cast<double>(end - begin) / static_cast<double>(picked.size());
@@ -98,15 +106,19 @@ UpdateLog PolicyGradient::accumulate_gradients(TuningContext& context, int64_t e
     Tensor total = terms.loss;
     if (options_.kl_coef > 0) {
       const Tensor reference = context.policy.reference_output(batch.x_t, batch.step, batch.condition);
-      const Tensor kl = context.policy.kl_to_reference(policy.transition, reference, batch.x_t, batch.step,
-                                                       context.policy.options().reduce).mean();
+      const Tensor kl =
+          context.policy
+              .kl_to_reference(policy.transition, reference, batch.x_t, batch.step, context.policy.options().reduce)
+              .mean();
       log.add_mean("kl_step", kl.item<double>(), share);
       total = total + options_.kl_coef * kl;
     }
     (total * share).backward();
     log.add_mean("loss", total.item<double>(), share);
-    for (const auto& [name, value] : terms.means) log.add_mean(name, value, share);
-    for (const auto& [name, value] : terms.maxima) log.add_max(name, value);
+    for (const auto& [name, value] : terms.means)
+      log.add_mean(name, value, share);
+    for (const auto& [name, value] : terms.maxima)
+      log.add_max(name, value);
     bar.update(static_cast<int64_t>(end));
   }
   return log;
@@ -114,24 +126,29 @@ UpdateLog PolicyGradient::accumulate_gradients(TuningContext& context, int64_t e
 
 void PolicyGradient::save(nn::Checkpoint& checkpoint, bool collected) const {
   io::Json& state = checkpoint.state["policy_gradient"] = io::Json::object();
-  if (tracker_) state["tracker"] = tracker_->to_json();
+  if (tracker_)
+    state["tracker"] = tracker_->to_json();
   state["kl_penalty"] = kl_.value();
-  if (!collected) return;
+  if (!collected)
+    return;
   state["items"] = rollout_->items;
   state["epoch_log"] = epoch_log_;
   checkpoint.tensors.emplace_back("rollout/x", rollout_->x);
   checkpoint.tensors.emplace_back("rollout/log_prob", rollout_->log_prob);
   checkpoint.tensors.emplace_back("rollout/reward", rollout_->reward);
   checkpoint.tensors.emplace_back("rollout/advantage", advantage_);
-  if (rollout_->condition.label.defined()) checkpoint.tensors.emplace_back("rollout/label", rollout_->condition.label);
+  if (rollout_->condition.label.defined())
+    checkpoint.tensors.emplace_back("rollout/label", rollout_->condition.label);
 }
 
 void PolicyGradient::restore(const nn::Checkpoint& checkpoint, bool collected) {
   const io::Json& state = checkpoint.state.at("policy_gradient");
-  if (tracker_) tracker_->restore(state.at("tracker"));
+  if (tracker_)
+    tracker_->restore(state.at("tracker"));
   kl_.set_value(state.at("kl_penalty").get<double>());
   rollout_.reset();
-  if (!collected) return;
+  if (!collected)
+    return;
   Rollout rollout;
   rollout.items = state.at("items").get<std::vector<int64_t>>();
   epoch_log_ = state.at("epoch_log").get<std::map<std::string, double>>();
@@ -140,7 +157,8 @@ void PolicyGradient::restore(const nn::Checkpoint& checkpoint, bool collected) {
   rollout.reward = checkpoint.tensor("rollout/reward");
   advantage_ = checkpoint.tensor("rollout/advantage");
   for (const auto& [name, tensor] : checkpoint.tensors)
-    if (name == "rollout/label") rollout.condition.label = tensor;
+    if (name == "rollout/label")
+      rollout.condition.label = tensor;
   rollout_ = std::move(rollout);
 }
 

@@ -1,4 +1,5 @@
-// What all policy-gradient methods share: rollouts, advantages, minibatches of stored transitions, KL to the base model.
+// What all policy-gradient methods share: rollouts, advantages, minibatches of stored transitions, KL to the base
+// model.
 // A method adds its loss (and may override its advantages and order).   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <optional>
@@ -15,11 +16,11 @@ namespace plumb::align {
 
 /// One minibatch of stored transitions, on the policy's device.
 struct TransitionBatch {
-  Tensor x_t, x_next;          // [B,*shape] float32
-  Tensor step;                 // [B] int64, index into the policy's timesteps
-  Tensor log_prob_old;         // [B] float64
-  Tensor advantage;            // [B] float64
-  Tensor sample;               // [B] int64, row of the rollout: what a method stores besides is found by (sample, step)
+  Tensor x_t, x_next;   // [B,*shape] float32
+  Tensor step;          // [B] int64, index into the policy's timesteps
+  Tensor log_prob_old;  // [B] float64
+  Tensor advantage;     // [B] float64
+  Tensor sample;        // [B] int64, row of the rollout: what a method stores besides is found by (sample, step)
   nn::Condition condition;
 };
 
@@ -35,13 +36,13 @@ class PolicyGradient : public Method {
   io::Json plan() const override;
 
   const Rollout& rollout() const { return *rollout_; }
-  const Tensor& step_advantages() const { return advantage_; }   ///< [N,T] float64
+  const Tensor& step_advantages() const { return advantage_; }  ///< [N,T] float64
 
  protected:
   /// The method's loss on a batch, a mean over its rows.
   virtual LossTerms loss(const PolicyEvaluation& policy, const TransitionBatch& batch) = 0;
-  /// Advantages [N,T] from the rollout's rewards and the penalties [N,T] its steps paid (undefined: none). The default is
-  /// DDPO's: normalised reward, plus the penalties still to come, clamped.
+  /// Advantages [N,T] from the rollout's rewards and the penalties [N,T] its steps paid (undefined: none). The default
+  /// is DDPO's: normalised reward, plus the penalties still to come, clamped.
   virtual Tensor advantages(const Rollout& rollout, const Tensor& penalties);
   /// Rewards normalised as --advantage says, [N].
   Tensor normalised_rewards(const Rollout& rollout);
@@ -55,13 +56,13 @@ class PolicyGradient : public Method {
 
   FinetuneOptions options_;
   UpdatePlan plan_;
-  int64_t sampler_steps_;                   // T
-  std::optional<RewardTracker> tracker_;    // per-prompt
+  int64_t sampler_steps_;                 // T
+  std::optional<RewardTracker> tracker_;  // per-prompt
   KlController kl_;
   KlShape kl_shape_;
   std::optional<Rollout> rollout_;
-  Tensor advantage_;                        // [N,T] float64
-  std::map<std::string, double> epoch_log_; // figures of the rollout, repeated on each update's line
+  Tensor advantage_;                         // [N,T] float64
+  std::map<std::string, double> epoch_log_;  // figures of the rollout, repeated on each update's line
 };
 
 }  // namespace plumb::align

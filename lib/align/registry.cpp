@@ -10,7 +10,8 @@ namespace plumb::align {
 
 std::unique_ptr<Method> make_method(const FinetuneOptions& options, const Policy& policy) {
 #define PLUMB_METHOD(identifier, text, summary) \
-  if (options.method == text) return make_##identifier(options, policy);
+  if (options.method == text)                   \
+    return make_##identifier(options, policy);
 #include "align/methods.def"
 #undef PLUMB_METHOD
   throw Error(Exit::kUsage, "--method", "unknown method '" + options.method + "'",
@@ -21,7 +22,8 @@ void UpdateLog::add_mean(const std::string& name, double value, double weight) {
 
 void UpdateLog::add_max(const std::string& name, double value) {
   const auto [place, added] = values_.try_emplace(name, value);
-  if (!added) place->second = std::max(place->second, value);
+  if (!added)
+    place->second = std::max(place->second, value);
 }
 
 }  // namespace plumb::align

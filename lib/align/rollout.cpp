@@ -24,18 +24,46 @@ Tensor allocate(int64_t n, const std::vector<int64_t>& rest, at::ScalarType type
 
 std::vector<std::string> Rollout::prompts() const {
   std::vector<std::string> texts(items.size());
-  if (!condition.label.defined()) return texts;
+  if (!condition.label.defined())
+    return texts;
   const int64_t* label = condition.label.const_data_ptr<int64_t>();
-  for (size_t i = 0; i < texts.size(); ++i) texts[i] = cat("class ", label[i]);
+  for (size_t i = 0; i < texts.size(); ++i)
+    texts[i] = cat("class ", label[i]);
   return texts;
 }
 
-Tensor draw_labels(int64_t num_classes, const std::vector<int64_t>& classes, uint64_t seed, const std::vector<int64_t>& items) {
-  for (const int64_t c : classes)
-    if (c < 0 || c >= num_classes)
-      throw Error(Exit::kUsage, "--class", cat("the model has no class ", c),
-                  num_classes > 0 ? cat("0 to ", num_classes - 1) : std::string("it is unconditional: leave --class out"));
-  if (num_classes == 0) return {};
+std::vector<int64_t> parse_classes(const std::vector<std::string>& texts, int64_t num_classes,
+                                   const std::vector<std::string>& names) {
+  constexpr const char* kOption = "--class";
+  std::vector<int64_t> classes;
+  for (const std::string& text : texts) {
+    if (num_classes == 0)
+      throw Error(Exit::kUsage, kOption, "the model is unconditional: it has no classes", "leave it out");
+    const auto name = std::find(names.begin(), names.end(), text);
+    if (text == "none") {
+      if (texts.size() > 1)
+        throw Error(Exit::kUsage, kOption, "'none' does not go with classes");
+      classes.push_back(num_classes);
+    } else if (name != names.end()) {
+      classes.push_back(name - names.begin());
+    } else if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) {
+      const std::string near = nearest(text, names);
+      throw Error(Exit::kUsage, kOption, "the model has no class named '" + text + "'",
+                  near.empty() ? cat("a number from 0 to ", num_classes - 1) : "did you mean '" + near + "'?");
+    } else {
+      classes.push_back(parse_int(text, kOption));
+      if (classes.back() >= num_classes)
+        throw Error(Exit::kUsage, kOption, cat("the model has no class ", text),
+                    cat("a number from 0 to ", num_classes - 1));
+    }
+  }
+  return classes;
+}
+
+Tensor draw_labels(int64_t num_classes, const std::vector<int64_t>& classes, uint64_t seed,
+                   const std::vector<int64_t>& items) {
+  if (num_classes == 0)
+    return {};
   Tensor label = at::empty({static_cast<int64_t>(items.size())}, at::kLong);
   int64_t* out = label.mutable_data_ptr<int64_t>();
   const uint64_t choices = classes.empty() ? static_cast<uint64_t>(num_classes) : classes.size();
@@ -53,6 +81,7 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
   const int64_t n = static_cast<int64_t>(request.items.size()), steps = policy.steps();
   Rollout all;
   all.items = request.items;
+  all.without_class = request.classes == std::vector<int64_t>{policy.num_classes()};
   all.condition.label = draw_labels(policy.num_classes(), request.classes, request.seed, request.items);
   if (request.keep_chain) {
     std::vector<int64_t> chain{steps + 1};
@@ -60,12 +89,15 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
     all.x = allocate(n, chain, at::kFloat);
     all.log_prob = allocate(n, {steps}, at::kDouble);
   }
-  if (request.reference_log_prob) all.log_prob_ref = allocate(n, {steps}, at::kDouble);
-  if (request.path_kl) all.path_kl = allocate(n, {}, at::kDouble);
+  if (request.reference_log_prob)
+    all.log_prob_ref = allocate(n, {steps}, at::kDouble);
+  if (request.path_kl)
+    all.path_kl = allocate(n, {}, at::kDouble);
 
   std::vector<Tensor> stored;
   for (int64_t begin = 0; begin < n; begin += request.batch_size) {
-    if (stop_requested()) return std::nullopt;
+    if (stop_requested())
+      return std::nullopt;
     const int64_t end = std::min(n, begin + request.batch_size);
     const nn::Condition condition = all.condition.slice(begin, end).to(policy.device());
     const std::vector<int64_t> items(request.items.begin() + begin, request.items.begin() + end);
@@ -81,33 +113,41 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
         all.x.slice(0, begin, end).select(1, index + 1).copy_(x_next);
         all.log_prob.slice(0, begin, end).select(1, index).copy_(own.log_prob);
       }
-      if (!request.reference_log_prob && !request.path_kl) return;
+      if (!request.reference_log_prob && !request.path_kl)
+        return;
       const Tensor reference = policy.reference_output(x_t, step, condition);
       if (request.path_kl && std::binary_search(trained.begin(), trained.end(), index))
         path_kl += policy.kl_to_reference(own.transition, reference, x_t, step, diffusion::Reduce::kSum);
       if (request.reference_log_prob)
-        all.log_prob_ref.slice(0, begin, end).select(1, index)
+        all.log_prob_ref.slice(0, begin, end)
+            .select(1, index)
             .copy_(policy.evaluate_output(reference, x_t, x_next, step).log_prob);
     };
     const bool observe = request.keep_chain || request.reference_log_prob || request.path_kl;
-    const Tensor x0 = policy.sample(items, request.seed, condition, observe ? diffusion::StepObserver(record) : nullptr);
+    const Tensor x0 =
+        policy.sample(items, request.seed, condition, observe ? diffusion::StepObserver(record) : nullptr);
     stored.push_back(codec.decode(x0).to(at::kCPU));
-    if (request.path_kl) all.path_kl.slice(0, begin, end).copy_(path_kl);
-    if (progress) progress(end);
+    if (request.path_kl)
+      all.path_kl.slice(0, begin, end).copy_(path_kl);
+    if (progress)
+      progress(end);
   }
   all.stored = at::cat(stored, 0);
   return all;
 }
 
 Tensor score(rewards::Reward& reward, const std::string& name, const Rollout& rollout) {
-  const Tensor values =
-      reward.score({rollout.stored, rollout.condition.label, rollout.items.empty() ? 0 : rollout.items.front()})
-          .to(at::kCPU, at::kDouble);
+  const Tensor values = reward
+                            .score({rollout.stored, rollout.without_class ? Tensor() : rollout.condition.label,
+                                    rollout.items.empty() ? 0 : rollout.items.front()})
+                            .to(at::kCPU, at::kDouble);
   if (values.sizes() != at::IntArrayRef({rollout.size()}))
     throw Error(Exit::kFailed, name, cat("returned ", values.numel(), " values for ", rollout.size(), " samples"));
   const double* v = values.const_data_ptr<double>();
   for (int64_t i = 0; i < rollout.size(); ++i)
-    if (!std::isfinite(v[i])) throw Error(Exit::kBadNumbers, name, cat("the reward of sample ", rollout.items[static_cast<size_t>(i)], " is ", v[i]));
+    if (!std::isfinite(v[i]))
+      throw Error(Exit::kBadNumbers, name,
+                  cat("the reward of sample ", rollout.items[static_cast<size_t>(i)], " is ", v[i]));
   return values;
 }
 

@@ -9,11 +9,11 @@ namespace plumb::align {
 /// One evaluation of the monitor, reduced to what rules look at.
 struct MonitorPoint {
   int64_t step = 0;
-  double proxy = 0;            ///< mean of the trained reward
-  double gold_z = 0;           ///< standard errors that gold is below its best so far (paired by sample); 0 at the best
-  bool proxy_rose = false;     ///< proxy is above what it was at gold's best
-  double kl = 0;               ///< nats
-  double vendi_ratio = 1;      ///< Vendi score over that of the first evaluation
+  double proxy = 0;         ///< mean of the trained reward
+  double gold_z = 0;        ///< standard errors that gold is below its best so far (paired by sample); 0 at the best
+  bool proxy_rose = false;  ///< proxy is above what it was at gold's best
+  double kl = 0;            ///< nats
+  double vendi_ratio = 1;   ///< Vendi score over that of the first evaluation
 };
 
 /// gold-drop:z=2,k=3   gold at least z standard errors below its best, k evaluations running, while proxy rose
@@ -22,17 +22,18 @@ struct MonitorPoint {
 struct StopRule {
   enum class Kind { kGoldDrop, kKl, kVendiRatio };
   Kind kind = Kind::kGoldDrop;
-  double z = 2;                ///< gold-drop
-  int64_t k = 3;               ///< gold-drop
-  double limit = 0;            ///< kl, vendi-ratio
-  std::string text;            ///< as given
+  double z = 2;      ///< gold-drop
+  int64_t k = 3;     ///< gold-drop
+  double limit = 0;  ///< kl, vendi-ratio
+  std::string text;  ///< as given
 
   bool needs_gold() const { return kind == Kind::kGoldDrop; }
   /// Whether the rule holds at the last point of a history.
   bool holds(const std::vector<MonitorPoint>& history) const;
 };
 
-/// Parses NAME[:VALUE | :key=value,...]. Throws Error(kUsage, "--stop", ...) naming what is wrong and what would be right.
+/// Parses NAME[:VALUE | :key=value,...]. Throws Error(kUsage, "--stop", ...) naming what is wrong and what would be
+/// right.
 StopRule parse_stop_rule(const std::string& text);
 
 /// What a run without --stop warns about: gold-drop:z=2,k=3 and vendi-ratio:0.5.

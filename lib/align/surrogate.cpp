@@ -12,7 +12,8 @@ double mean_of(const Tensor& t) { return t.detach().to(at::kDouble).mean().item<
 
 }  // namespace
 
-LossTerms clipped_surrogate(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage, double clip_range) {
+LossTerms clipped_surrogate(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage,
+                            double clip_range) {
   const Tensor log_ratio = log_prob - log_prob_old;
   const Tensor ratio = log_ratio.exp();
   const Tensor unclipped = -advantage * ratio;

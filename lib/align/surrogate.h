@@ -12,16 +12,17 @@ using at::Tensor;
 
 /// A loss and what the log says about it.
 struct LossTerms {
-  Tensor loss;                                            // scalar, mean over the batch
-  std::vector<std::pair<std::string, double>> means;      // averaged over the batches of an update
-  std::vector<std::pair<std::string, double>> maxima;     // largest over the batches of an update
+  Tensor loss;                                         // scalar, mean over the batch
+  std::vector<std::pair<std::string, double>> means;   // averaged over the batches of an update
+  std::vector<std::pair<std::string, double>> maxima;  // largest over the batches of an update
 };
 
 /// DDPO-IS: mean max(-A r, -A clamp(r, 1 - eps, 1 + eps)), r = exp(log_prob - log_prob_old).
 /// Source: Black et al. 2024, eq. 4 with the clipping of Schulman et al. 2017, eq. 7. All [B] float64.
-/// Means: approx_kl = (log-ratio)^2 / 2, clip_fraction (ratio outside the range), clip_active (outside, and clipped by the
-/// max). Maxima: ratio_dev = |r - 1|.
-LossTerms clipped_surrogate(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage, double clip_range);
+/// Means: approx_kl = (log-ratio)^2 / 2, clip_fraction (ratio outside the range), clip_active (outside, and clipped by
+/// the max). Maxima: ratio_dev = |r - 1|.
+LossTerms clipped_surrogate(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage,
+                            double clip_range);
 
 /// DDPO-SF: -mean(A log_prob); right only while the policy is the one that sampled. Source: Black et al. 2024, eq. 3.
 /// Diagnostics as above, without the clipping.

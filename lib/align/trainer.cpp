@@ -18,30 +18,34 @@ double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock:
 
 nn::NamedTensors copy_of(const nn::NamedTensors& values) {
   nn::NamedTensors copies;
-  for (const auto& [name, value] : values) copies.emplace_back(name, value.detach().clone());
+  for (const auto& [name, value] : values)
+    copies.emplace_back(name, value.detach().clone());
   return copies;
 }
 
 }  // namespace
 
 Trainer::Trainer(TuningContext& context, Method& method, Monitor* monitor, RunFiles files)
-    : context_(context), method_(method), monitor_(monitor), files_(std::move(files)),
+    : context_(context),
+      method_(method),
+      monitor_(monitor),
+      files_(std::move(files)),
       optimizer_(context.policy.trainable(),
                  nn::AdamWOptions{.lr = context.options.lr, .weight_decay = context.options.weight_decay}),
       pending_monitor_(monitor != nullptr) {}
 
 bool Trainer::keep_best() const { return context_.options.keep == "best-gold" && has_best_gold(); }
 
-bool Trainer::monitor_due() const {
-  return monitor_ != nullptr && step_ % context_.options.monitor_every == 0;
-}
+bool Trainer::monitor_due() const { return monitor_ != nullptr && step_ % context_.options.monitor_every == 0; }
 
 bool Trainer::run_monitor(io::Json& record) {
   const std::optional<Evaluation> evaluation = monitor_->evaluate(step_);
-  if (!evaluation) return false;
+  if (!evaluation)
+    return false;
   pending_monitor_ = false;
   record.update(monitor_->log_fields(*evaluation));
-  if (monitor_->last_is_best_gold()) best_gold_ = copy_of(optimizer_.parameters());
+  if (monitor_->last_is_best_gold())
+    best_gold_ = copy_of(optimizer_.parameters());
   stopped_by_ = monitor_->stop_rule();
   return true;
 }
@@ -56,7 +60,8 @@ void Trainer::update(int64_t index, io::Json& record) {
   method_.after_step();
   ++step_;
   record = {{"step", step_}, {"epoch", epoch_ + 1}};
-  for (const auto& [name, value] : figures.values()) record[name] = check_finite(value, cat(name, " of step ", step_));
+  for (const auto& [name, value] : figures.values())
+    record[name] = check_finite(value, cat(name, " of step ", step_));
   record["grad_norm"] = norm;
 }
 
@@ -74,20 +79,25 @@ RunEnd Trainer::run() {
     return RunEnd::kInterrupted;
   };
   const auto close_step = [&]() -> bool {  // the step's evaluation and line; false: interrupted
-    if (pending_monitor_ && !run_monitor(record_)) return false;
+    if (pending_monitor_ && !run_monitor(record_))
+      return false;
     record_["seconds"] = now_s() - start;
     log.write(record_);
     return true;
   };
 
-  if (step_ == 0) record_ = {{"step", 0}, {"epoch", 0}};
+  if (step_ == 0)
+    record_ = {{"step", 0}, {"epoch", 0}};
   if (monitor_ != nullptr || step_ > 0) {
-    if (!close_step()) return interrupted();
+    if (!close_step())
+      return interrupted();
   }
   while (epoch_ < context_.options.epochs && stopped_by_.empty()) {
-    if (stop_requested()) return interrupted();
+    if (stop_requested())
+      return interrupted();
     if (!collected_) {
-      if (!method_.collect(context_, epoch_)) return interrupted();
+      if (!method_.collect(context_, epoch_))
+        return interrupted();
       collected_ = true;
     }
     update(index_, record_);
@@ -99,9 +109,11 @@ RunEnd Trainer::run() {
     }
     const bool last = epoch_ == context_.options.epochs;
     pending_monitor_ = monitor_due() || (last && monitor_ != nullptr);
-    if (!close_step()) return interrupted();
+    if (!close_step())
+      return interrupted();
     const bool done = last || !stopped_by_.empty();
-    if (!done && stop_requested()) return interrupted();
+    if (!done && stop_requested())
+      return interrupted();
     if (!done && clock.due()) {
       seconds_ = now_s() - start;
       save();
@@ -110,19 +122,24 @@ RunEnd Trainer::run() {
   io::Json end{{"event", "verdict"}, {"step", step_}};
   end.update(summary());
   log.write(end);
-  if (monitor_ != nullptr) log::info(monitor_->verdict().text, "; kept: ", summary().at("kept").get<std::string>());
+  if (monitor_ != nullptr)
+    log::info(monitor_->verdict().text, "; kept: ", summary().at("kept").get<std::string>());
   return stopped_by_.empty() ? RunEnd::kFinished : RunEnd::kStopRule;
 }
 
 io::Json Trainer::summary() const {
-  io::Json s{{"steps", step_}, {"epochs", epoch_}, {"stopped_by", stopped_by_.empty() ? io::Json() : io::Json(stopped_by_)}};
+  io::Json s{
+      {"steps", step_}, {"epochs", epoch_}, {"stopped_by", stopped_by_.empty() ? io::Json() : io::Json(stopped_by_)}};
   s["kept"] = keep_best() ? "best-gold" : "last";
   s["kept_step"] = step_;
-  if (monitor_ == nullptr) return s;
+  if (monitor_ == nullptr)
+    return s;
   const Verdict v = monitor_->verdict();
-  if (keep_best()) s["kept_step"] = v.best_gold_step;
+  if (keep_best())
+    s["kept_step"] = v.best_gold_step;
   s["verdict"] = v.text;
-  if (!monitor_->has_gold()) return s;
+  if (!monitor_->has_gold())
+    return s;
   s["best_gold_step"] = v.best_gold_step;
   s["parted"] = v.parted;
   if (v.parted) {
@@ -133,26 +150,34 @@ io::Json Trainer::summary() const {
 }
 
 void Trainer::save() {
-  if (files_.checkpoint.empty()) return;
+  if (files_.checkpoint.empty())
+    return;
   nn::Checkpoint checkpoint;
   checkpoint.fingerprint = files_.fingerprint;
-  checkpoint.state = {{"epoch", epoch_},         {"index", index_},
-                      {"step", step_},           {"collected", collected_},
-                      {"optimizer_steps", optimizer_.steps()}, {"pending_monitor", pending_monitor_},
-                      {"record", record_},       {"stopped_by", stopped_by_},
+  checkpoint.state = {{"epoch", epoch_},
+                      {"index", index_},
+                      {"step", step_},
+                      {"collected", collected_},
+                      {"optimizer_steps", optimizer_.steps()},
+                      {"pending_monitor", pending_monitor_},
+                      {"record", record_},
+                      {"stopped_by", stopped_by_},
                       {"seconds", seconds_}};
   checkpoint.add("policy/", optimizer_.parameters());
   checkpoint.add("adamw/", optimizer_.state());
   checkpoint.add("best_gold/", best_gold_);
   method_.save(checkpoint, collected_);
-  if (monitor_ != nullptr) monitor_->save(checkpoint);
+  if (monitor_ != nullptr)
+    monitor_->save(checkpoint);
   nn::save_checkpoint(files_.checkpoint, checkpoint);
 }
 
 bool Trainer::resume() {
-  if (files_.checkpoint.empty()) return false;
+  if (files_.checkpoint.empty())
+    return false;
   const auto found = nn::find_checkpoint(context_.options.resume, files_.checkpoint, files_.fingerprint, files_.force);
-  if (!found) return false;
+  if (!found)
+    return false;
   const at::NoGradGuard no_grad;
   const io::Json& state = found->state;
   epoch_ = state.at("epoch").get<int64_t>();
@@ -169,9 +194,11 @@ bool Trainer::resume() {
   }
   optimizer_.restore(found->with_prefix("adamw/"), state.at("optimizer_steps").get<int64_t>());
   best_gold_.clear();
-  for (auto& [name, value] : found->with_prefix("best_gold/")) best_gold_.emplace_back(name, value.to(context_.policy.device()));
+  for (auto& [name, value] : found->with_prefix("best_gold/"))
+    best_gold_.emplace_back(name, value.to(context_.policy.device()));
   method_.restore(*found, collected_);
-  if (monitor_ != nullptr) monitor_->restore(*found);
+  if (monitor_ != nullptr)
+    monitor_->restore(*found);
   log::info("step ", step_, ", epoch ", epoch_ + 1, " of ", context_.options.epochs);
   return true;
 }

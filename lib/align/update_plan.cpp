@@ -45,10 +45,15 @@ std::vector<UpdatePlan::Transition> UpdatePlan::transitions(uint64_t seed, int64
 UpdatePlan make_update_plan(int64_t samples, std::vector<int64_t> steps, double timestep_fraction, int64_t train_batch,
                             int64_t accumulation, int64_t inner_epochs, UpdateOrder order) {
   const double count = static_cast<double>(steps.size());
-  UpdatePlan plan{samples, std::move(steps), static_cast<int64_t>(std::floor(count * timestep_fraction + 1e-9)),
-                  train_batch * accumulation, inner_epochs, order};
+  UpdatePlan plan{samples,
+                  std::move(steps),
+                  static_cast<int64_t>(std::floor(count * timestep_fraction + 1e-9)),
+                  train_batch * accumulation,
+                  inner_epochs,
+                  order};
   if (plan.train_steps < 1)
-    throw Error(Exit::kUsage, "--timestep-fraction", cat("leaves none of the ", count, " steps"), cat("at least ", 1.0 / count));
+    throw Error(Exit::kUsage, "--timestep-fraction", cat("leaves none of the ", count, " steps"),
+                cat("at least ", 1.0 / count));
   if (plan.samples_per_update < 1 || samples % plan.samples_per_update != 0)
     throw Error(Exit::kUsage, "--samples-per-epoch",
                 cat(samples, " samples do not divide into updates of ", train_batch, " x ", accumulation),

@@ -5,17 +5,17 @@
 
 namespace plumb::align {
 
-/// kTrajectories: a step averages all used timesteps of its samples (DDPO). kColumns: one permuted timestep column after the
-/// other, each over all samples (TDPO): many more, noisier updates.
+/// kTrajectories: a step averages all used timesteps of its samples (DDPO). kColumns: one permuted timestep column
+/// after the other, each over all samples (TDPO): many more, noisier updates.
 enum class UpdateOrder { kTrajectories, kColumns };
 
-/// How an epoch's transitions are cut into optimiser steps. Of each sample T_train = floor(|steps| * fraction) steps are used,
-/// another random choice without replacement for each sample.
+/// How an epoch's transitions are cut into optimiser steps. Of each sample T_train = floor(|steps| * fraction) steps
+/// are used, another random choice without replacement for each sample.
 struct UpdatePlan {
-  int64_t samples = 0;              ///< N
-  std::vector<int64_t> steps;       ///< indices of the chain's steps that may be trained on
-  int64_t train_steps = 0;          ///< T_train
-  int64_t samples_per_update = 0;   ///< train batch x accumulation
+  int64_t samples = 0;             ///< N
+  std::vector<int64_t> steps;      ///< indices of the chain's steps that may be trained on
+  int64_t train_steps = 0;         ///< T_train
+  int64_t samples_per_update = 0;  ///< train batch x accumulation
   int64_t inner_epochs = 1;
   UpdateOrder order = UpdateOrder::kTrajectories;
 
@@ -26,12 +26,13 @@ struct UpdatePlan {
   struct Transition {
     int64_t sample, step;
   };
-  /// The transitions of one update, 0 <= index < updates_per_epoch(): a pure function of (seed, epoch, index), so a resumed
-  /// run needs no record of the order. Source of the order: Black et al. 2024, released code.
+  /// The transitions of one update, 0 <= index < updates_per_epoch(): a pure function of (seed, epoch, index), so a
+  /// resumed run needs no record of the order. Source of the order: Black et al. 2024, released code.
   std::vector<Transition> transitions(uint64_t seed, int64_t epoch, int64_t index) const;
 };
 
-/// Checks and builds a plan; `steps` as in UpdatePlan. Throws Error(kUsage): samples not divisible by train_batch * accumulation, no step left.
+/// Checks and builds a plan; `steps` as in UpdatePlan. Throws Error(kUsage): samples not divisible by train_batch *
+/// accumulation, no step left.
 UpdatePlan make_update_plan(int64_t samples, std::vector<int64_t> steps, double timestep_fraction, int64_t train_batch,
                             int64_t accumulation, int64_t inner_epochs, UpdateOrder order);
 

@@ -9,7 +9,8 @@ using namespace plumb::align;
 
 TEST_CASE("global advantage [F]") {
   const auto c = oracle("F_adv_global");
-  CHECK(largest_difference(global_advantage(vector_of(c["inputs"]["rewards"])), vector_of(c["expected"]["advantage"])) < 1e-8);
+  CHECK(largest_difference(global_advantage(vector_of(c["inputs"]["rewards"])), vector_of(c["expected"]["advantage"])) <
+        1e-8);
 }
 
 TEST_CASE("equal rewards have no advantage") {
@@ -21,12 +22,14 @@ TEST_CASE("per-prompt tracker: histories overflow, outlive the epoch and a check
   const auto prompts = [&](const char* epoch) { return c["inputs"][epoch]["prompts"].get<std::vector<std::string>>(); };
   const auto rewards = [&](const char* epoch) { return vector_of(c["inputs"][epoch]["rewards"]); };
   RewardTracker first(c["inputs"]["buffer_size"], c["inputs"]["min_count"]);
-  CHECK(largest_difference(first.advantage(prompts("epoch1"), rewards("epoch1")), vector_of(c["expected"]["advantage1"])) < 1e-8);
+  CHECK(largest_difference(first.advantage(prompts("epoch1"), rewards("epoch1")),
+                           vector_of(c["expected"]["advantage1"])) < 1e-8);
   CHECK(first.history_share() == doctest::Approx(3.0 / 5.0));  // three cats; two dogs are below the minimum
 
   RewardTracker second(c["inputs"]["buffer_size"], c["inputs"]["min_count"]);
   second.restore(io::Json::parse(first.to_json().dump()));
-  CHECK(largest_difference(second.advantage(prompts("epoch2"), rewards("epoch2")), vector_of(c["expected"]["advantage2"])) < 1e-8);
+  CHECK(largest_difference(second.advantage(prompts("epoch2"), rewards("epoch2")),
+                           vector_of(c["expected"]["advantage2"])) < 1e-8);
   for (const auto& [prompt, expected] : c["expected"]["buffers"].items()) {
     const auto& history = second.histories().at(prompt);
     CHECK(std::vector<double>(history.begin(), history.end()) == expected.get<std::vector<double>>());

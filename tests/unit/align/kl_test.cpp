@@ -13,8 +13,10 @@ TEST_CASE("KL of equal-variance Gaussians [K]") {
   const auto c = oracle("K_kl_gaussian");
   const Tensor mean = matrix_of(c["inputs"]["mean_theta"]), ref = matrix_of(c["inputs"]["mean_ref"]);
   const Tensor sigma = vector_of(c["inputs"]["sigma"]);
-  CHECK(largest_difference(diffusion::gaussian_kl(mean, ref, sigma, diffusion::Reduce::kMean), vector_of(c["expected"]["kl_mean"])) < 1e-9);
-  CHECK(largest_difference(diffusion::gaussian_kl(mean, ref, sigma, diffusion::Reduce::kSum), vector_of(c["expected"]["kl_sum"])) < 1e-9);
+  CHECK(largest_difference(diffusion::gaussian_kl(mean, ref, sigma, diffusion::Reduce::kMean),
+                           vector_of(c["expected"]["kl_mean"])) < 1e-9);
+  CHECK(largest_difference(diffusion::gaussian_kl(mean, ref, sigma, diffusion::Reduce::kSum),
+                           vector_of(c["expected"]["kl_sum"])) < 1e-9);
 }
 
 TEST_CASE("the KL of a step from noise predictions has DPOK's weight [K]") {
@@ -71,6 +73,7 @@ TEST_CASE("classifier-free guidance [C]") {
   denoiser.without = vector_of(c["inputs"]["eps_uncond"]);
   denoiser.with = vector_of(c["inputs"]["eps_cond"]);
   const nn::Condition condition{at::zeros({1}, at::kLong)};
-  const Tensor guided = diffusion::GuidedDenoiser{denoiser, c["inputs"]["w"]}(at::zeros({1, 3}, at::kDouble), at::zeros({1}, at::kLong), condition);
+  const Tensor guided = diffusion::GuidedDenoiser{denoiser, c["inputs"]["w"]}(at::zeros({1, 3}, at::kDouble),
+                                                                              at::zeros({1}, at::kLong), condition);
   CHECK(largest_difference(guided[0], vector_of(c["expected"]["eps"])) < 1e-12);
 }

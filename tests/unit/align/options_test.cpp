@@ -11,7 +11,9 @@ using namespace plumb::align;
 
 namespace {
 
-MonitorPoint point(double gold_z, bool rose, double kl = 0, double vendi_ratio = 1) { return {0, 0, gold_z, rose, kl, vendi_ratio}; }
+MonitorPoint point(double gold_z, bool rose, double kl = 0, double vendi_ratio = 1) {
+  return {0, 0, gold_z, rose, kl, vendi_ratio};
+}
 
 std::string message(const std::function<void()>& call) {
   try {
@@ -81,7 +83,9 @@ TEST_CASE("the epoch is halved by default, and whole for the score function") {
 }
 
 TEST_CASE("options that would be ignored are refused") {
-  const auto error = [](FinetuneOptions o, const std::set<std::string>& set) { return message([&] { resolved(o, set); }); };
+  const auto error = [](FinetuneOptions o, const std::set<std::string>& set) {
+    return message([&] { resolved(o, set); });
+  };
   FinetuneOptions o;
   CHECK(error(o, {"seed"}).empty());
   o.method = "ddpo-sf";

@@ -18,8 +18,10 @@ inline nlohmann::json oracle(const std::string& id) {
   const char* root = std::getenv("PLUMB_SOURCE_DIR");
   std::ifstream file(std::string(root ? root : ".") + "/tests/numeric/policy-gradient.json");
   REQUIRE_MESSAGE(file.good(), "run from the repository's root or set PLUMB_SOURCE_DIR");
-  for (const auto& entry : nlohmann::json::parse(file).at("cases"))
-    if (entry.at("id") == id) return entry;
+  const nlohmann::json all = nlohmann::json::parse(file);
+  for (const auto& entry : all.at("cases"))
+    if (entry.at("id") == id)
+      return entry;
   FAIL("no case " << id);
   return {};
 }
@@ -30,7 +32,8 @@ inline at::Tensor vector_of(const nlohmann::json& values) {
 
 inline at::Tensor matrix_of(const nlohmann::json& rows) {
   std::vector<at::Tensor> all;
-  for (const auto& row : rows) all.push_back(vector_of(row));
+  for (const auto& row : rows)
+    all.push_back(vector_of(row));
   return at::stack(all);
 }
 

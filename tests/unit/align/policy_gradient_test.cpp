@@ -77,11 +77,12 @@ TEST_CASE("a rollout does not depend on the batch size, and its classes follow -
   CHECK(largest_difference(whole.log_prob, parts.log_prob) < 1e-6);
   CHECK(at::equal(whole.condition.label, parts.condition.label));
   const int64_t* label = whole.condition.label.const_data_ptr<int64_t>();
-  for (int i = 0; i < 7; ++i) CHECK((label[i] == 0 || label[i] == 2));
+  for (int i = 0; i < 7; ++i)
+    CHECK((label[i] == 0 || label[i] == 2));
   CHECK(at::equal(whole.stored, toy.codec->decode(whole.x.select(1, 5))));
   CHECK(whole.path_kl.abs().max().item<double>() == 0.0);  // the adapter starts at zero
-  request.classes = {3};
-  CHECK_THROWS_AS(roll_out(toy.policy, *toy.codec, request), Error);
+  request.classes = {3};                                   // the null class
+  CHECK(roll_out(toy.policy, *toy.codec, request)->condition.label.eq(3).all().item<bool>());
 }
 
 TEST_CASE("nearly noiseless steps are left out") {
@@ -91,6 +92,18 @@ TEST_CASE("nearly noiseless steps are left out") {
   CHECK(Toy(o).policy.trained_steps().size() == 5);
   o.max_step_gain = 1e-3;
   CHECK_THROWS_AS(Toy{o}, Error);
+}
+
+TEST_CASE("classes by number and name") {
+  const std::vector<std::string> names = {"shirt", "sneaker", "bag"};
+  CHECK(parse_classes({"2", "sneaker"}, 3, names) == std::vector<int64_t>{2, 1});
+  CHECK(parse_classes({"none"}, 3, names) == std::vector<int64_t>{3});
+  CHECK(parse_classes({}, 0, {}).empty());
+  CHECK_THROWS_AS(parse_classes({"3"}, 3, names), Error);
+  CHECK_THROWS_AS(parse_classes({"sneakers"}, 3, names), Error);
+  CHECK_THROWS_AS(parse_classes({"none", "1"}, 3, names), Error);
+  CHECK_THROWS_AS(parse_classes({"-1"}, 3, names), Error);
+  CHECK_THROWS_AS(parse_classes({"0"}, 0, {}), Error);
 }
 
 TEST_CASE("path KL is the KL of the transitions along the chain, and the adapter is back on after it") {
@@ -109,7 +122,8 @@ TEST_CASE("path KL is the KL of the transitions along the chain, and the adapter
     const PolicyEvaluation own = toy.policy.evaluate(x_t, x_next, step, r.condition);
     const PolicyEvaluation other = reference.evaluate(x_t, x_next, step, r.condition);
     const Tensor gap = (own.transition.mean - other.transition.mean).to(at::kDouble).square().flatten(1).sum(1);
-    if (i < 4) expected += gap / (2 * own.transition.sigma.to(at::kDouble).square());
+    if (i < 4)
+      expected += gap / (2 * own.transition.sigma.to(at::kDouble).square());
     CHECK(largest_difference(own.log_prob, r.log_prob.select(1, i)) < 1e-6);
     CHECK(largest_difference(other.log_prob, r.log_prob_ref.select(1, i)) < 1e-6);
   }
@@ -120,7 +134,8 @@ TEST_CASE("path KL is the KL of the transitions along the chain, and the adapter
 TEST_CASE("the KL term alone pulls the weights back to the base model") {
   FinetuneOptions o = toy_options();
   o.kl_coef = 1.0;
-  Toy toy(o, [](const Tensor& pixels) { return at::zeros({pixels.size(0)}, at::kDouble); });  // equal rewards: no advantage
+  Toy toy(
+      o, [](const Tensor& pixels) { return at::zeros({pixels.size(0)}, at::kDouble); });  // equal rewards: no advantage
   REQUIRE(toy.method->collect(toy.context, 0));
   CHECK(figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_step") == 0.0);
   CHECK(toy.gradients().norm().item<double>() == 0.0);
@@ -131,7 +146,8 @@ TEST_CASE("the KL term alone pulls the weights back to the base model") {
     const at::NoGradGuard no_grad;
     const double norm = toy.gradients().norm().item<double>();
     for (auto& [name, tensor] : toy.policy.trainable())
-      if (tensor.grad().defined()) Tensor(tensor).add_(tensor.grad(), -1e-3 / norm);
+      if (tensor.grad().defined())
+        Tensor(tensor).add_(tensor.grad(), -1e-3 / norm);
   }
   CHECK(before > 0);
   CHECK(figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_step") < before);

@@ -15,7 +15,8 @@ namespace {
 
 double value_of(const std::vector<std::pair<std::string, double>>& values, const std::string& name) {
   for (const auto& [key, value] : values)
-    if (key == name) return value;
+    if (key == name)
+      return value;
   FAIL("no figure " << name);
   return 0;
 }
@@ -29,13 +30,15 @@ TEST_CASE("clipped surrogate [D]") {
   const auto& in = c["inputs"];
   const double limit = in["adv_clip_max"];
   const Tensor log_prob = parameter(vector_of(in["logp_new"]));
-  const LossTerms terms = clipped_surrogate(log_prob, vector_of(in["logp_old"]), vector_of(in["advantage"]).clamp(-limit, limit),
-                                            in["clip_range"]);
+  const LossTerms terms = clipped_surrogate(log_prob, vector_of(in["logp_old"]),
+                                            vector_of(in["advantage"]).clamp(-limit, limit), in["clip_range"]);
   terms.loss.backward();
   CHECK(terms.loss.item<double>() == doctest::Approx(c["expected"]["loss"].get<double>()).epsilon(1e-8));
   CHECK(largest_difference(log_prob.grad(), vector_of(c["expected"]["grad_logp_new"])) < 1e-8);
-  CHECK(value_of(terms.means, "approx_kl") == doctest::Approx(c["expected"]["approx_kl_half_sq"].get<double>()).epsilon(1e-6));
-  CHECK(value_of(terms.means, "clip_fraction") == doctest::Approx(c["expected"]["clipfrac_ratio_outside"].get<double>()));
+  CHECK(value_of(terms.means, "approx_kl") ==
+        doctest::Approx(c["expected"]["approx_kl_half_sq"].get<double>()).epsilon(1e-6));
+  CHECK(value_of(terms.means, "clip_fraction") ==
+        doctest::Approx(c["expected"]["clipfrac_ratio_outside"].get<double>()));
   CHECK(value_of(terms.means, "clip_active") == doctest::Approx(c["expected"]["clipfrac_clip_active"].get<double>()));
   CHECK(value_of(terms.maxima, "ratio_dev") == doctest::Approx(std::expm1(4e-4)).epsilon(1e-6));
   CHECK(approx_kl_k3(log_prob, vector_of(in["logp_old"])) ==
@@ -52,7 +55,8 @@ TEST_CASE("score function [E]") {
 }
 
 TEST_CASE("at ratio 1 both losses have the same gradient") {
-  const Tensor old = at::tensor({0.3, -1.2, 0.9, 2.0}, at::kDouble), advantage = at::tensor({1.5, -0.5, 0.0, -2.0}, at::kDouble);
+  const Tensor old = at::tensor({0.3, -1.2, 0.9, 2.0}, at::kDouble),
+               advantage = at::tensor({1.5, -0.5, 0.0, -2.0}, at::kDouble);
   const Tensor a = parameter(old), b = parameter(old);
   clipped_surrogate(a, old, advantage, 1e-4).loss.backward();
   score_function(b, old, advantage).loss.backward();
@@ -63,7 +67,8 @@ TEST_CASE("gradient on a one-dimensional Gaussian policy equals the closed form"
   // x ~ N(theta, s^2): d log p / d theta = (x - theta) / s^2, so dL/dtheta = -mean A (x - theta) / s^2.
   const double s = 0.4;
   const Tensor theta = parameter(at::tensor({0.7}, at::kDouble));
-  const Tensor x = at::tensor({0.2, 1.1, 0.9, 0.65}, at::kDouble), advantage = at::tensor({1.0, -0.5, 2.0, 0.25}, at::kDouble);
+  const Tensor x = at::tensor({0.2, 1.1, 0.9, 0.65}, at::kDouble),
+               advantage = at::tensor({1.0, -0.5, 2.0, 0.25}, at::kDouble);
   const diffusion::Transition t{theta.expand({4, 1}), at::full({4}, s, at::kDouble), {}};
   const Tensor log_prob = diffusion::log_prob(x.unsqueeze(1), t, diffusion::Reduce::kMean);
   SUBCASE("score function") { score_function(log_prob, log_prob.detach(), advantage).loss.backward(); }

@@ -33,7 +33,8 @@ class RawFeatures final : public metrics::FeatureNetwork {
 };
 
 inline std::unique_ptr<nn::Denoiser> toy_network(uint64_t seed = 1) {
-  const io::Json config = io::Json::parse(R"({"type": "unet2d", "config": {"sample_size": 8, "in_channels": 1, "out_channels": 1,
+  const io::Json config =
+      io::Json::parse(R"({"type": "unet2d", "config": {"sample_size": 8, "in_channels": 1, "out_channels": 1,
     "block_out_channels": [8], "layers_per_block": 1, "down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"],
     "norm_num_groups": 4, "add_attention": false, "num_class_embeds": 4}})");
   auto network = nn::make_denoiser(config, "toy");
@@ -86,20 +87,35 @@ struct Toy {
       network->set_requires_grad(true);
     } else {
       nn::attach_lora(*network, {o.lora_rank, o.lora_alpha, o.lora_targets}, o.seed);
-      for (auto& [name, tensor] : nn::lora_parameters(*network)) Tensor(tensor).set_requires_grad(true);
+      for (auto& [name, tensor] : nn::lora_parameters(*network))
+        Tensor(tensor).set_requires_grad(true);
     }
     return network;
   }
+  static PolicyOptions policy_options(const FinetuneOptions& o) {
+    return {.num_inference_steps = o.sampler_steps,
+            .eta = o.eta,
+            .guidance_scale = o.guidance_scale,
+            .reduce = diffusion::parse_reduce(o.logprob_reduce),
+            .max_step_gain = o.max_step_gain,
+            .pass_rows = o.batch_size,
+            .classes = {}};
+  }
   explicit Toy(const FinetuneOptions& o, std::function<Tensor(const Tensor&)> f = darkness)
-      : options(o), network(tuned(o)), frozen(o.full ? toy_network() : nullptr), schedule(schedule_options()),
-        policy(*network, frozen.get(), schedule, {1, 8, 8},
-               {o.sampler_steps, o.eta, o.guidance_scale, diffusion::parse_reduce(o.logprob_reduce), o.max_step_gain, o.batch_size, nn::Precision::kFp32}, at::kCPU),
-        reward(std::move(f)), context{policy, reward, *codec, options}, method(make_method(options, policy)) {}
+      : options(o),
+        network(tuned(o)),
+        frozen(o.full ? toy_network() : nullptr),
+        schedule(schedule_options()),
+        policy(*network, frozen.get(), schedule, {1, 8, 8}, policy_options(o), at::kCPU),
+        reward(std::move(f)),
+        context{policy, reward, *codec, options},
+        method(make_method(options, policy)) {}
 
   /// The trained tensors in one row.
   Tensor weights() {
     std::vector<Tensor> all;
-    for (const auto& [name, tensor] : policy.trainable()) all.push_back(tensor.detach().flatten());
+    for (const auto& [name, tensor] : policy.trainable())
+      all.push_back(tensor.detach().flatten());
     return at::cat(all);
   }
   /// Their gradients in one row, zeros where there are none.
@@ -110,7 +126,8 @@ struct Toy {
     return at::cat(all);
   }
   void zero_grad() {
-    for (auto& [name, tensor] : policy.trainable()) Tensor(tensor).mutable_grad() = Tensor();
+    for (auto& [name, tensor] : policy.trainable())
+      Tensor(tensor).mutable_grad() = Tensor();
   }
   /// Moves the weights a little, the same way each time.
   void disturb(double size = 0.02) {

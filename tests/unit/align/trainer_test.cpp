@@ -27,7 +27,8 @@ std::string scratch(const std::string& name) {
 std::vector<io::Json> lines_of(const std::string& path) {
   std::vector<io::Json> lines;
   std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) lines.push_back(io::Json::parse(line));
+  for (std::string line; std::getline(file, line);)
+    lines.push_back(io::Json::parse(line));
   return lines;
 }
 
@@ -36,7 +37,8 @@ std::vector<io::Json> without_times(const std::string& path) {
   std::vector<io::Json> kept;
   for (io::Json line : lines_of(path)) {
     line.erase("seconds");
-    if (line.value("event", "") != "start" && line.value("event", "") != "plan") kept.push_back(line);
+    if (line.value("event", "") != "start" && line.value("event", "") != "plan")
+      kept.push_back(line);
   }
   return kept;
 }
@@ -47,12 +49,15 @@ struct Run {
   Monitor monitor;
   Trainer trainer;
   Run(const FinetuneOptions& o, RunFiles files, std::function<Tensor(const Tensor&)> f = darkness, bool gold = true)
-      : toy(o, std::move(f)), monitor(toy.context, golds(gold), features), trainer(toy.context, *toy.method, &monitor, std::move(files)) {}
+      : toy(o, std::move(f)),
+        monitor(toy.context, golds(gold), features),
+        trainer(toy.context, *toy.method, &monitor, std::move(files)) {}
   static std::vector<GoldReward> golds(bool gold) {
     std::vector<GoldReward> all;
-    if (gold) all.push_back({"corner", std::make_unique<PixelReward>([](const Tensor& p) {
-                  return p.slice(2, 0, 4).slice(3, 0, 4).flatten(1).mean(1);
-                })});
+    if (gold)
+      all.push_back({"corner", std::make_unique<PixelReward>([](const Tensor& p) {
+                       return p.slice(2, 0, 4).slice(3, 0, 4).flatten(1).mean(1);
+                     })});
     return all;
   }
 };
@@ -96,9 +101,11 @@ TEST_CASE("a run stopped anywhere and resumed equals the uninterrupted one, weig
   Tensor weights;
   io::Json summary;
   while (end == RunEnd::kInterrupted && stops < 40) {
-    // The reward is asked once a rollout and once an evaluation: a signal at each third of them falls on different stages.
+    // The reward is asked once a rollout and once an evaluation: a signal at each third of them falls on different
+    // stages.
     Run run(o, {checkpoint, log, "f"}, [&](const Tensor& pixels) {
-      if (++calls % 3 == 0) std::raise(SIGTERM);
+      if (++calls % 3 == 0)
+        std::raise(SIGTERM);
       return darkness(pixels);
     });
     reset_stop_request();
@@ -129,7 +136,8 @@ TEST_CASE("a run killed between checkpoints repeats what was lost") {
   int calls = 0;
   {
     Run run(often, {checkpoint, log, "f"}, [&](const Tensor& pixels) {
-      if (++calls == 5) throw Killed();
+      if (++calls == 5)
+        throw Killed();
       return darkness(pixels);
     });
     CHECK_THROWS_AS(run.trainer.run(), Killed);
@@ -170,9 +178,10 @@ TEST_CASE("the monitor sees a hacked reward: it stops, names the place and keeps
   CHECK(lines.back()["event"] == "verdict");
   CHECK(lines.back()["parted"] == true);
   for (const io::Json& line : lines) {
-    if (line.contains("event") || line["step"].get<int64_t>() % 4 != 0) continue;
-    for (const char* field : {"proxy", "proxy_se", "reward/corner", "reward_se/corner", "kl", "kl_se", "diversity", "diversity_se",
-                              "distance", "distance_se"})
+    if (line.contains("event") || line["step"].get<int64_t>() % 4 != 0)
+      continue;
+    for (const char* field : {"proxy", "proxy_se", "reward/corner", "reward_se/corner", "kl", "kl_se", "diversity",
+                              "diversity_se", "distance", "distance_se"})
       CHECK_MESSAGE(line.contains(field), field);
   }
 }

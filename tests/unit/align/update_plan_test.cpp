@@ -25,8 +25,8 @@ TEST_CASE("update counts of the published configurations [Q]") {
   const auto plan = [&](const char* name, UpdateOrder order) {
     const auto& in = c["inputs"][name];
     const int64_t devices = in["gpus"];
-    return make_update_plan(devices * in["sample_batch"].get<int64_t>() * in["num_batches"].get<int64_t>(), all_steps(in["T"]), 1.0,
-                            devices * in["train_batch"].get<int64_t>(), in["accum"], 1, order);
+    return make_update_plan(devices * in["sample_batch"].get<int64_t>() * in["num_batches"].get<int64_t>(),
+                            all_steps(in["T"]), 1.0, devices * in["train_batch"].get<int64_t>(), in["accum"], 1, order);
   };
   const UpdatePlan ddpo = plan("ddpo", UpdateOrder::kTrajectories), tdpo = plan("tdpo", UpdateOrder::kColumns);
   CHECK(ddpo.updates_per_epoch() == c["expected"]["ddpo"]);
@@ -43,7 +43,8 @@ TEST_CASE("an inner epoch uses each transition once, whatever the order") {
       for (int64_t u = 0; u < plan.updates_per_inner_epoch(); ++u) {
         const auto picked = plan.transitions(3, 7, inner * plan.updates_per_inner_epoch() + u);
         CHECK(static_cast<int64_t>(picked.size()) == plan.transitions_per_update());
-        for (const auto& t : picked) seen.emplace(t.sample, t.step);
+        for (const auto& t : picked)
+          seen.emplace(t.sample, t.step);
       }
       CHECK(seen.size() == 60);
     }
@@ -54,7 +55,8 @@ TEST_CASE("orders differ between samples, inner epochs, epochs and seeds, and re
   const UpdatePlan plan = make_update_plan(6, all_steps(50), 1.0, 6, 1, 2, UpdateOrder::kTrajectories);
   const auto key = [&](uint64_t seed, int64_t epoch, int64_t index) {
     std::vector<int64_t> flat;
-    for (const auto& t : plan.transitions(seed, epoch, index)) flat.insert(flat.end(), {t.sample, t.step});
+    for (const auto& t : plan.transitions(seed, epoch, index))
+      flat.insert(flat.end(), {t.sample, t.step});
     return flat;
   };
   CHECK(key(1, 0, 0) == key(1, 0, 0));
@@ -63,7 +65,8 @@ TEST_CASE("orders differ between samples, inner epochs, epochs and seeds, and re
   CHECK(key(1, 0, 0) != key(2, 0, 0));
   const auto picked = plan.transitions(1, 0, 0);
   bool same_steps = true;
-  for (size_t i = 0; i < 50; ++i) same_steps = same_steps && picked[i].step == picked[50 + i].step;
+  for (size_t i = 0; i < 50; ++i)
+    same_steps = same_steps && picked[i].step == picked[50 + i].step;
   CHECK_FALSE(same_steps);
 }
 
@@ -71,15 +74,18 @@ TEST_CASE("a fraction of the steps is a random subset for each sample") {
   const UpdatePlan plan = make_update_plan(4, all_steps(50), 0.3, 4, 1, 1, UpdateOrder::kTrajectories);
   CHECK(plan.train_steps == 15);
   std::set<int64_t> steps;
-  for (const auto& t : plan.transitions(0, 0, 0)) steps.insert(t.step);
+  for (const auto& t : plan.transitions(0, 0, 0))
+    steps.insert(t.step);
   CHECK(steps.size() > 25);  // four subsets of 15 of 50 cover about 38
-  CHECK(make_update_plan(4, all_steps(10), 0.7, 4, 1, 1, UpdateOrder::kTrajectories).train_steps == 7);  // not 6 by rounding
+  CHECK(make_update_plan(4, all_steps(10), 0.7, 4, 1, 1, UpdateOrder::kTrajectories).train_steps ==
+        7);  // not 6 by rounding
 }
 
 TEST_CASE("steps that are left out are never trained on") {
   const UpdatePlan plan = make_update_plan(8, {0, 1, 3}, 1.0, 8, 1, 1, UpdateOrder::kTrajectories);
   CHECK(plan.transitions_per_update() == 24);
-  for (const auto& t : plan.transitions(0, 0, 0)) CHECK((t.step == 0 || t.step == 1 || t.step == 3));
+  for (const auto& t : plan.transitions(0, 0, 0))
+    CHECK((t.step == 0 || t.step == 1 || t.step == 3));
 }
 
 TEST_CASE("what does not divide is refused") {
