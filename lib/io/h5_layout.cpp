@@ -1,136 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/h5_layout.h"
 
-#include <fcntl.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <cstring>
+#include <functional>
 
 #include "core/error.h"
-#include "core/text.h"
+#include "io/h5_raw.h"
 
 namespace plumb::io::h5 {
 namespace {
 
-constexpr size_t kMaxHeader = 1 << 20;     // of one object: far above what the format's 64 KiB messages need
 constexpr int kMaxBlocks = 64;             // continuation blocks
 constexpr int kLayout = 0x08, kContinuation = 0x10;
 
-/// Bytes of the file by address, and the numbers in them.
-class RawFile {
- public:
-  RawFile(const std::string& path, const std::string& name) : path_(path), name_(name) {
-    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor_ < 0) fail("cannot be opened");
-  }
-  ~RawFile() { ::close(descriptor_); }
-  RawFile(const RawFile&) = delete;
-  RawFile& operator=(const RawFile&) = delete;
+/// Walks the blocks of messages of one object header.
+struct Walker {
+  const RawFile& file;
+  const std::function<void(int, const std::string&)>& visit;
+  bool is_new = false;   // version 2
+  size_t prefix = 8;     // bytes before a message's data: type, size, flags, and in version 2 perhaps a creation order
+  int blocks = 0;
 
- protected:
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(Exit::kBadInput, path_, "'" + name_ + "' " + what, "copy or make the file again");
-  }
-  std::string bytes_at(uint64_t at, uint64_t size) const {
-    if (size > kMaxHeader || at > static_cast<uint64_t>(INT64_MAX) - size) fail("has a damaged object header");
-    std::string bytes(static_cast<size_t>(size), '\0');
-    if (::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(at)) !=
-        static_cast<ssize_t>(bytes.size())) {
-      fail("has a damaged object header: it lies outside the file");
-    }
-    return bytes;
-  }
-  uint64_t number(const std::string& bytes, size_t at, size_t width) const {
-    if (at + width > bytes.size()) fail("has a damaged object header: a message ends early");
-    uint64_t value = 0;
-    for (size_t i = width; i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
-    return value;
-  }
-  uint64_t file_size() const {
-    const off_t end = ::lseek(descriptor_, 0, SEEK_END);
-    return end < 0 ? 0 : static_cast<uint64_t>(end);
-  }
-
- private:
-  std::string path_, name_;
-  int descriptor_ = -1;
-};
-
-class ObjectHeader : private RawFile {
- public:
-  using RawFile::RawFile;
-
-  std::optional<Layout> scan(uint64_t address) {
-    const std::string head = bytes_at(address, 16);
-    if (head.compare(0, 4, "OHDR") == 0) {
-      scan_new(address);
-    } else if (head[0] == 1) {
-      messages(bytes_at(address + 16, number(head, 8, 4)), 8, 2, 2);
-    } else {
-      fail("has a damaged object header");
-    }
-    return layout_;
-  }
-
- private:
-  /// Version 2: signature, flags, optional times and phase change, size of the first block.
-  void scan_new(uint64_t address) {
-    const std::string head = bytes_at(address, 6);
-    const unsigned flags = static_cast<uint8_t>(head[5]);
-    const uint64_t skip = 6 + (flags & 0x20 ? 16u : 0u) + (flags & 0x10 ? 4u : 0u), width = uint64_t{1} << (flags & 3);
-    const uint64_t size = number(bytes_at(address + skip, width), 0, width);
-    prefix_ = flags & 4 ? 6 : 4;  // bytes before a message's data: type, size, flags, and creation order if tracked
-    messages(bytes_at(address + skip + width, size), prefix_, 1, 1);
-  }
-
-  /// Walks one block of messages. type_width: bytes of the type; the size follows it in 2 bytes.
-  void messages(const std::string& block, size_t prefix, size_t type_width, size_t size_at) {
+  void walk(const std::string& block) {
     for (size_t at = 0; at + prefix <= block.size();) {
-      const int type = static_cast<int>(number(block, at, type_width));
-      const size_t size = number(block, at + size_at, 2);
+      const int type = static_cast<int>(file.number(block, at, is_new ? 1 : 2));
+      const size_t size = file.number(block, at + (is_new ? 1 : 2), 2);
       if (at + prefix + size > block.size()) {
-        if (type_width == 1) return;  // version 2 may end in a gap
-        fail("has a damaged object header: a message ends early");
+        if (is_new) return;  // may end in a gap
+        file.fail("has a damaged object header: a message ends early");
       }
       const std::string data = block.substr(at + prefix, size);
-      if (type == kLayout) read_message(data);
+      visit(type, data);
       if (type == kContinuation) {
-        if (++blocks_ > kMaxBlocks) fail("has a damaged object header: too many blocks");
-        std::string more = bytes_at(number(data, 0, 8), number(data, 8, 8));
-        if (type_width == 1) more = more.size() > 8 ? more.substr(4, more.size() - 8) : "";  // signature, checksum
-        messages(more, prefix, type_width, size_at);
+        if (++blocks > kMaxBlocks) file.fail("has a damaged object header: too many blocks");
+        std::string more = file.bytes_at(file.number(data, 0, 8), file.number(data, 8, 8));
+        if (is_new) more = more.size() > 8 ? more.substr(4, more.size() - 8) : "";  // signature, checksum
+        walk(more);
       }
       at += prefix + size;
     }
   }
-
-  void read_message(const std::string& data) {
-    const uint64_t version = number(data, 0, 1);
-    if (version < 1 || version > 4) fail("has a damaged layout");
-    const bool old = version <= 2;
-    const uint64_t kind = number(data, old ? 2 : 1, 1);
-    if (kind != 1 && kind != 2)
-      fail(kind == 0 ? "is stored compact, which is not read here" : "keeps its data in another file");
-    Layout found;
-    found.chunked = kind == 2;
-    if (found.chunked) {
-      const uint64_t rank = number(data, version == 4 ? 3 : old ? 1 : 2, 1);
-      const size_t width = version == 4 ? number(data, 4, 1) : 4, first = version == 4 ? 5 : old ? 16 : 11;
-      if (rank < 1 || rank > H5S_MAX_RANK + 1 || width < 1 || width > 8) fail("has damaged chunk sizes");
-      for (size_t i = 0; i < rank; ++i) found.chunk.push_back(number(data, first + i * width, width));
-      if (version <= 3) found.tree = number(data, old ? 8 : 3, 8);
-      if (std::find(found.chunk.begin(), found.chunk.end(), 0u) != found.chunk.end()) fail("has damaged chunk sizes");
-    }
-    if (layout_) fail("has two layouts");
-    layout_ = found;
-  }
-
-  int blocks_ = 0;
-  size_t prefix_ = 8;
-  std::optional<Layout> layout_;
 };
+
+Layout parse_layout(const RawFile& file, const std::string& data) {
+  const uint64_t version = file.number(data, 0, 1);
+  if (version < 1 || version > 4) file.fail("has a damaged layout");
+  const bool old = version <= 2;
+  const uint64_t kind = file.number(data, old ? 2 : 1, 1);
+  if (kind != 1 && kind != 2) {
+    file.fail(kind == 0 ? "is stored compact, which is not read here" : "keeps its data in another file");
+  }
+  Layout layout;
+  layout.chunked = kind == 2;
+  if (!layout.chunked) {
+    layout.data = file.number(data, old ? 8 : 2, 8);
+    return layout;
+  }
+  const uint64_t rank = file.number(data, version == 4 ? 3 : old ? 1 : 2, 1);
+  const size_t width = version == 4 ? file.number(data, 4, 1) : 4, first = version == 4 ? 5 : old ? 16 : 11;
+  if (rank < 1 || rank > H5S_MAX_RANK + 1 || width < 1 || width > 8) file.fail("has damaged chunk sizes");
+  for (size_t i = 0; i < rank; ++i) layout.chunk.push_back(file.number(data, first + i * width, width));
+  if (version <= 3) layout.tree = file.number(data, old ? 8 : 3, 8);
+  if (std::find(layout.chunk.begin(), layout.chunk.end(), 0u) != layout.chunk.end()) {
+    file.fail("has damaged chunk sizes");
+  }
+  return layout;
+}
 
 /// The version 1 B-tree of chunks. Source: HDF5 File Format Specification 3.0, III.A.1.
 class ChunkTree : private RawFile {
@@ -188,8 +125,33 @@ uint64_t unpacked_size(const uint8_t* data, uint64_t size, uint64_t limit) {
 
 }  // namespace
 
+void for_each_message(const RawFile& file, uint64_t address,
+                      const std::function<void(int, const std::string&)>& visit) {
+  Walker walker{file, visit};
+  const std::string head = file.bytes_at(address, 16);
+  if (head.compare(0, 4, "OHDR") == 0) {  // signature, version, flags, optional times and phase change, block size
+    const unsigned flags = static_cast<uint8_t>(head[5]);
+    const uint64_t skip = 6 + (flags & 0x20 ? 16u : 0u) + (flags & 0x10 ? 4u : 0u), width = uint64_t{1} << (flags & 3);
+    const uint64_t size = file.number(file.bytes_at(address + skip, width), 0, width);
+    walker.is_new = true;
+    walker.prefix = flags & 4 ? 6 : 4;
+    walker.walk(file.bytes_at(address + skip + width, size));
+  } else if (head[0] == 1) {
+    walker.walk(file.bytes_at(address + 16, file.number(head, 8, 4)));
+  } else {
+    file.fail("has a damaged object header");
+  }
+}
+
 std::optional<Layout> read_layout(const std::string& path, uint64_t address, const std::string& name) {
-  return ObjectHeader(path, name).scan(address);
+  const RawFile file(path, name);
+  std::optional<Layout> found;
+  for_each_message(file, address, [&](int type, const std::string& data) {
+    if (type != kLayout) return;
+    if (found) file.fail("has two layouts");
+    found = parse_layout(file, data);
+  });
+  return found;
 }
 
 void check_chunk_tree(const std::string& path, const std::string& name, const Layout& layout, bool filtered) {

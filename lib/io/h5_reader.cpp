@@ -1,6 +1,5 @@
 // The read side of h5.h.   SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -351,19 +350,15 @@ std::vector<std::string> H5Reader::read_strings(const std::string& dataset) cons
   std::vector<std::string> values(count);
   if (count == 0) return values;
   state_->check_packed(dataset, opened, 0, opened.info.shape.empty() ? 1 : opened.info.shape[0]);
+  if (opened.text_size == 0) {
+    H5O_info_t object;
+    if (H5Oget_info2(opened.id, &object, H5O_INFO_BASIC) < 0) state_->fail(dataset, "cannot be read: damaged");
+    const std::optional<h5::Layout>& layout = state_->layout_at(object.addr, dataset);
+    if (!layout) state_->fail(dataset, "has a damaged layout");
+    return h5::read_long_texts(state_->path, dataset, *layout, count);
+  }
   const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
   H5Tset_cset(type, H5T_CSET_UTF8);
-  if (opened.text_size == 0) {
-    H5Tset_size(type, H5T_VARIABLE);
-    std::vector<char*> pointers(count, nullptr);
-    const herr_t status = H5Dread(opened.id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data());
-    for (size_t i = 0; i < count; ++i) {
-      if (status >= 0 && pointers[i]) values[i] = pointers[i];
-      std::free(pointers[i]);
-    }
-    if (status < 0) state_->fail(dataset, "cannot be read: " + h5::reason("damaged"));
-    return values;
-  }
   H5Tset_size(type, opened.text_size);
   H5Tset_strpad(type, H5T_STR_NULLPAD);
   std::vector<char> bytes(count * opened.text_size);
@@ -391,16 +386,13 @@ std::string H5Reader::attribute(const std::string& object, const std::string& na
   if (!type.ok() || !space.ok()) state_->fail(object, what + "cannot be read: " + h5::reason("damaged"));
   if (H5Tget_class(type) != H5T_STRING || H5Sget_simple_extent_npoints(space) != 1)
     state_->fail(object, what + "is not one text");
+  if (H5Tis_variable_str(type) > 0) {
+    H5O_info_t info;
+    if (H5Oget_info2(owner, &info, H5O_INFO_BASIC) < 0) state_->fail(object, what + "cannot be read: damaged");
+    return h5::read_long_attribute(state_->path, info.addr, name);
+  }
   const Handle memory(H5Tcopy(H5T_C_S1), H5Tclose);
   H5Tset_cset(memory, H5T_CSET_UTF8);
-  if (H5Tis_variable_str(type) > 0) {
-    H5Tset_size(memory, H5T_VARIABLE);
-    char* text = nullptr;
-    if (H5Aread(attribute, memory, &text) < 0) state_->fail(object, what + "cannot be read: " + h5::reason("damaged"));
-    const std::string value = text ? text : "";
-    std::free(text);
-    return value;
-  }
   const size_t size = H5Tget_size(type);
   if (size == 0 || size > state_->file_size) state_->fail(object, what + "has a damaged size");
   H5Tset_size(memory, size);
