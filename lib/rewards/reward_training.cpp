@@ -119,6 +119,7 @@ RewardTrainer::RewardTrainer(nn::Predictor& predictor, const ItemRows& items, co
     : predictor_(predictor), items_(items), codec_(codec), target_(target), split_(std::move(split)), options_(options),
       device_(device), optimizer_(predictor.parameters(), nn::AdamWOptions{.lr = options.lr, .weight_decay = options.weight_decay}),
       best_loss_(std::numeric_limits<double>::infinity()) {
+  if (optimizer_.parameters().empty()) throw Error(Exit::kBadInput, "network", "has no parameters: there is nothing to train");
   const auto train = static_cast<int64_t>(split_.train.size());
   const int64_t pass = std::max<int64_t>(1, (train + options.batch_size - 1) / options.batch_size);
   total_steps_ = options.steps > 0 ? options.steps : std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(train) /

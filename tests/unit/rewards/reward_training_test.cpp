@@ -212,6 +212,8 @@ TEST_CASE("training: a TorchScript network trains and comes back from its artefa
   auto predictor = nn::make_predictor(nn::predictor_preset(script, manifest.space(), 2), script);
   RewardTrainingOptions options = quick("classifier");
   options.steps = 30;
+  auto fixed = nn::make_predictor(nn::predictor_preset(source_dir() + "/tests/unit/rewards/data/mean_square.pt", manifest.space(), 1), "fixed");
+  CHECK(exit_of([&] { RewardTrainer(*fixed, rows, *codec, toy.label, split_items(80, options), options, at::kCPU); }) == Exit::kBadInput);
   RewardTrainer trainer(*predictor, rows, *codec, toy.label, split_items(80, options), options, at::kCPU);
   while (!trainer.done()) trainer.step();
   trainer.use_best();
