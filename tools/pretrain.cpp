@@ -72,6 +72,7 @@ std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOpti
                                            diffusion::ScheduleOptions& schedule,
                                            std::vector<std::pair<std::string, io::Manifest>>& inputs) {
   if (o.init.empty()) {
+    diffusion::check_schedule_options(o.schedule, [&](const std::string& option) { return ctx.was_set(option); });
     auto network = nn::make_denoiser(nn::denoiser_preset(o.denoiser, dataset.space(), num_classes), o.denoiser);
     nn::initialise(*network, o.training.seed);
     network->to(device);
@@ -135,12 +136,13 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   set_time_limit(o.time_limit);
   nn::CheckpointClock clock(o.save_every);
   Progress progress("training", o.training.steps);
+  const auto start = std::chrono::steady_clock::now();
+  const double seconds_before = found ? found->state.value("seconds", 0.0) : 0.0;
   while (!trainer.done()) {
-    const auto start = std::chrono::steady_clock::now();
     const diffusion::TrainingRecord r = trainer.step();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const double seconds = seconds_before + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (r.step % o.log_every == 0 || trainer.done()) {
-      log.write({{"step", r.step}, {"loss", r.loss}, {"grad_norm", r.grad_norm}, {"lr", r.lr}, {"seconds", seconds.count()}});
+      log.write({{"step", r.step}, {"loss", r.loss}, {"grad_norm", r.grad_norm}, {"lr", r.lr}, {"seconds", seconds}});
     }
     progress.update(r.step, cat("loss ", r.loss));
     const bool stopping = stop_requested() && !trainer.done();
@@ -148,6 +150,7 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
       nn::Checkpoint checkpoint;
       checkpoint.fingerprint = fingerprint;
       trainer.save(checkpoint);
+      checkpoint.state["seconds"] = seconds;
       nn::save_checkpoint(checkpoint_path, checkpoint);
       if (stopping) cli::stop_after_checkpoint(checkpoint_path);
     }

@@ -87,8 +87,12 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const nn::Precision precision = nn::parse_precision(o.common.precision, device, false);
   nn::setup_torch(ctx.threads());
   const auto [begin, end] = item_range(o);
+  if (ctx.was_set("eta") && o.sampler.name != "ddim") throw Error(Exit::kUsage, "--eta", "only ddim has it", "leave it out");
   const io::Manifest source = o.model.empty() ? ctx.need("model") : ctx.read(o.model, "model");
   nn::Model model = nn::load_model(source, device, o.lora_scale);
+  if (ctx.was_set("lora-scale") && !source.json().at("model").contains("lora")) {
+    throw Error(Exit::kUsage, "--lora-scale", "the model has no LoRA adapter", "leave it out");
+  }
   const diffusion::NoiseSchedule schedule(diffusion::ScheduleOptions::from_json(model.schedule, source.label()));
   const auto sampler = diffusion::make_sampler(o.sampler, schedule);
   const auto codec = nn::make_codec(model.space, source.label());
@@ -119,7 +123,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   try {
     io::H5Writer output = ctx.create("samples");
     output.create(model.space.dataset(), model.space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32, model.space.shape);
-    if (num_classes > 0) output.create("label", io::Type::kI64, {});
+    if (which != "none") output.create("label", io::Type::kI64, {});
     output.create("seed", io::Type::kU64, {});
     const auto denoise = [&](const at::Tensor& x_t, const at::Tensor& t, const nn::Condition& condition) {
       const nn::PrecisionGuard guard(precision, device);
@@ -140,7 +144,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
         throw Error(Exit::kBadNumbers, source.label(), cat("samples from ", at, " on are not finite"), "is the model trained?");
       }
       nn::append_rows(output, model.space.dataset(), codec->decode(x0));
-      if (num_classes > 0) nn::append_rows(output, "label", which == "none" ? at::full_like(labels, -1) : labels);
+      if (which != "none") nn::append_rows(output, "label", labels);
       const std::vector<uint64_t> seeds(items.size(), o.seed);
       output.append("seed", io::Type::kU64, static_cast<int64_t>(seeds.size()), seeds.data());
       progress.update(items.back() + 1 - begin);

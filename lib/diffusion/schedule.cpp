@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 
 namespace plumb::diffusion {
@@ -19,7 +20,7 @@ PredictionType parse_prediction_type(const std::string& text) {
   if (text == "epsilon") return PredictionType::kEpsilon;
   if (text == "sample") return PredictionType::kSample;
   if (text == "v_prediction") return PredictionType::kV;
-  throw Error(Exit::kBadInput, "prediction_type", cat("unknown value '", text, "'"), "epsilon, sample or v_prediction");
+  throw Error(Exit::kUsage, "--prediction-type", cat("unknown value '", text, "'"), "epsilon, sample or v_prediction");
 }
 
 /// n values from low to high, both included.
@@ -49,7 +50,7 @@ std::vector<double> make_betas(const ScheduleOptions& o) {
     for (int64_t i = 0; i < n; ++i) betas.push_back(std::min(1.0 - alpha_bar(i + 1) / alpha_bar(i), 0.999));
     return betas;
   }
-  throw Error(Exit::kBadInput, "beta_schedule", cat("unknown value '", o.beta_schedule, "'"),
+  throw Error(Exit::kUsage, "--beta-schedule", cat("unknown value '", o.beta_schedule, "'"),
               "linear, scaled_linear or squaredcos_cap_v2");
 }
 
@@ -87,22 +88,26 @@ ScheduleOptions ScheduleOptions::from_json(const nlohmann::ordered_json& json, c
       throw Error(Exit::kBadInput, where, cat("bad value of the noise schedule's '", key, "': ", value.dump()));
     }
   }
-  NoiseSchedule check(o);  // bad names and ranges throw here
+  try {
+    NoiseSchedule check(o);
+  } catch (const Error& error) {  // of a file, so bad input
+    throw Error(Exit::kBadInput, where, cat("its noise schedule: ", error.what()));
+  }
   return o;
 }
 
 NoiseSchedule::NoiseSchedule(const ScheduleOptions& options)
     : options_(options), prediction_type_(parse_prediction_type(options.prediction_type)) {
-  const auto refuse = [](const char* key, const std::string& what) { throw Error(Exit::kBadInput, key, what); };
+  const auto refuse = [](const char* option, const std::string& what) { throw Error(Exit::kUsage, option, what); };
   if (options.num_train_timesteps < 1 || options.num_train_timesteps > 1000000) {
-    refuse("num_train_timesteps", cat(options.num_train_timesteps, " is outside 1..1000000"));
+    refuse("--num-train-timesteps", cat(options.num_train_timesteps, " is outside 1..1000000"));
   }
   if (options.timestep_spacing != "leading" && options.timestep_spacing != "trailing" &&
       options.timestep_spacing != "linspace") {
-    refuse("timestep_spacing", cat("unknown value '", options.timestep_spacing, "'"));
+    refuse("--timestep-spacing", cat("unknown value '", options.timestep_spacing, "'"));
   }
   if (!(options.beta_start > 0 && options.beta_start <= options.beta_end && options.beta_end < 1)) {
-    refuse("beta_start", cat("needs 0 < beta_start <= beta_end < 1, got ", options.beta_start, " and ", options.beta_end));
+    refuse("--beta-start", cat("needs 0 < beta_start <= beta_end < 1, got ", options.beta_start, " and ", options.beta_end));
   }
   double product = 1.0;
   for (const double beta : make_betas(options)) alphas_cumprod_.push_back(product *= 1.0 - beta);
@@ -173,6 +178,23 @@ Tensor NoiseSchedule::training_target(const Tensor& x0, const Tensor& eps, const
   if (prediction_type_ == PredictionType::kSample) return x0;
   const Tensor a = broadcast_to_items(alpha_cumprod(t), x0);
   return a.sqrt().to(x0.scalar_type()) * eps - (1.0 - a).sqrt().to(x0.scalar_type()) * x0;
+}
+
+void check_schedule_options(const ScheduleOptions& o, const std::function<bool(const std::string&)>& was_set) {
+  for (const char* option : {"beta-start", "beta-end"}) {
+    if (o.beta_schedule == "squaredcos_cap_v2" && was_set(option)) {
+      throw Error(Exit::kUsage, cat("--", option), "the cosine schedule has no such number", "choose --beta-schedule linear or scaled_linear");
+    }
+  }
+  if (o.timestep_spacing != "leading" && was_set("steps-offset")) {
+    throw Error(Exit::kUsage, "--steps-offset", cat(o.timestep_spacing, " spacing has no offset"), "choose --timestep-spacing leading");
+  }
+  const NoiseSchedule schedule(o);
+  const double least_signal = schedule.alpha_cumprod(schedule.timesteps(std::min<int64_t>(10, o.num_train_timesteps / 2 + 1)).front());
+  if (o.prediction_type == "epsilon" && least_signal < 1e-6) {
+    log::warn("sampling would start at a signal of ", std::sqrt(least_signal), ", where epsilon prediction says nothing of the sample: ",
+              "use v_prediction, or leading spacing");
+  }
 }
 
 Prediction predict(PredictionType type, const Tensor& model_output, const Tensor& x_t, const Tensor& a) {

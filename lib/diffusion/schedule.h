@@ -1,6 +1,7 @@
 // Noise schedules and parameterisations.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ enum class PredictionType { kEpsilon, kSample, kV };
 /// ScheduleOptions are in options.h. Tables are float64.
 class NoiseSchedule {
  public:
+  /// Throws Error(kUsage, "--OPTION", ...) for names and numbers that make no schedule.
   explicit NoiseSchedule(const ScheduleOptions& options);
   const ScheduleOptions& options() const { return options_; }
   PredictionType prediction_type() const { return prediction_type_; }
@@ -47,6 +49,10 @@ class NoiseSchedule {
   std::vector<double> alphas_cumprod_;
   Tensor alphas_cumprod_tensor_;  // float64, on the CPU; last element: the value for t < 0
 };
+
+/// Refuses options that were set but that this schedule does not read, and warns of epsilon prediction where sampling starts at
+/// so little signal that the predicted sample is noise. Throws Error(kUsage).
+void check_schedule_options(const ScheduleOptions& options, const std::function<bool(const std::string&)>& was_set);
 
 /// Predicted clean sample and noise from the network's output at alpha-bar a (broadcastable).
 /// epsilon: x0 = (x_t - sqrt(1-a) eps) / sqrt(a); sample: eps = (x_t - sqrt(a) x0) / sqrt(1-a);

@@ -27,7 +27,8 @@ inline Json read_numeric(const std::string& name) {
 
 /// The case of this id in policy-gradient.json (docs of its numbers: the file's own notes).
 inline Json oracle_case(const std::string& id) {
-  for (const Json& one : read_numeric("policy-gradient.json").at("cases")) {
+  const Json file = read_numeric("policy-gradient.json");
+  for (const Json& one : file.at("cases")) {
     if (one.at("id") == id) return one;
   }
   FAIL("no case " << id);

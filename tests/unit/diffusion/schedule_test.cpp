@@ -1,6 +1,7 @@
 // Noise schedules against diffusers' and the Stable Diffusion case of policy-gradient.json.   SPDX-License-Identifier: Apache-2.0
 #include "diffusion/schedule.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -46,7 +47,8 @@ TEST_CASE("alphas_cumprod of each beta schedule equal diffusers' float32 tables"
 }
 
 TEST_CASE("timesteps of every chain length equal diffusers', for three samplers and three spacings") {
-  for (const Json& one : read_numeric("scheduler_reference.json").at("timesteps")) {
+  const Json reference = read_numeric("scheduler_reference.json");
+  for (const Json& one : reference.at("timesteps")) {
     ScheduleOptions options;
     options.timestep_spacing = one.at("timestep_spacing");
     options.steps_offset = one.at("steps_offset");
@@ -108,7 +110,7 @@ TEST_CASE("adding noise, targets and predictions are inverse to each other") {
   const NoiseSchedule schedule({});
   const Tensor t = at::tensor({-5, 0, 999}, at::kLong);
   CHECK(schedule.alpha_cumprod(t)[0].item<double>() == schedule.alphas_cumprod().front());
-  CHECK(schedule.alpha_cumprod_like(t, at::zeros({3, 1, 28, 28})).sizes() == at::IntArrayRef({3, 1, 1, 1}));
+  CHECK(schedule.alpha_cumprod_like(t, at::zeros({3, 1, 28, 28})).sizes().vec() == std::vector<int64_t>{3, 1, 1, 1});
   CHECK(NoiseSchedule({.set_alpha_to_one = true}).alpha_cumprod(int64_t{-1}) == 1.0);
 }
 

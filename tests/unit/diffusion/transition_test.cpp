@@ -44,7 +44,7 @@ TEST_CASE("the mean form is the sum form divided by the number of elements, also
   const Tensor mean = at::arange(24, at::kDouble).reshape({2, 3, 2, 2}) / 10;
   const Transition p{mean, at::tensor({0.5, 2.0}, at::kDouble), mean};
   const Tensor sum = log_prob(mean + 0.3, p, Reduce::kSum), average = log_prob(mean + 0.3, p, Reduce::kMean);
-  CHECK(average.scalar_type() == at::kDouble);
+  CHECK((average.scalar_type() == at::kDouble));
   CHECK(largest_difference(sum, average * 12) < 1e-12);
   // By hand: -(0.3/0.5)^2/2 - ln 0.5 - ln(2 pi)/2
   CHECK(average[0].item<double>() == doctest::Approx(-0.18 - std::log(0.5) - 0.5 * std::log(2 * M_PI)).epsilon(1e-12));
