@@ -16,7 +16,7 @@ constexpr double kAxisHeight = 36, kMaxLabel = 170, kMarkRow = 17;
 
 /// Where one panel's plot lies, and its scales.
 struct Box {
-  double x, y, w, h;
+  double x, y, w, h, right;  // right: edge of the whole panel
   Scale sx, sy;
   double at_x(double value) const { return x + w * sx.position(value); }
   double at_y(double value) const { return y + h * (1 - sy.position(value)); }
@@ -161,8 +161,7 @@ void draw_end_names(Svg& svg, const Box& box, const Panel& panel, double room) {
   for (const Series& s : panel.series) {
     if (!named_at_end(panel, s)) continue;
     size_t last = s.y.size();
-    while (last > 0 && !drawable(box, s, last - 1))
-      --last;
+    while (last > 0 && !drawable(box, s, last - 1)) --last;
     if (last == 0) continue;
     lines.push_back(&s);
     ends_x.push_back(box.at_x(s.x[last - 1]));
@@ -242,7 +241,7 @@ Box draw_panel(Svg& svg, const Figure& figure, const Panel& panel, double x, dou
                double right, double height, const Scale& sx, bool x_labels) {
   draw_title(svg, panel, x, y + 14, width);
   const double keys = legend(&svg, panel, x, y + 14 + 19, width);
-  const Box box{x + left, y + kTitleHeight + keys, width - left - right, height, sx, y_scale(panel)};
+  const Box box{x + left, y + kTitleHeight + keys, width - left - right, height, x + width, sx, y_scale(panel)};
   draw_axes(svg, box, figure, x_labels);
   for (const Mark& mark : figure.marks) {
     const double a = std::clamp(box.sx.position(mark.low), 0.0, 1.0),
@@ -265,8 +264,7 @@ Box draw_panel(Svg& svg, const Figure& figure, const Panel& panel, double x, dou
     for (const Series& s : panel.series) {
       if (s.style != style) continue;
       draw_series(svg, box, s);
-      for (size_t i = 0; i < s.y.size() && !any; ++i)
-        any = std::isfinite(s.y[i]);
+      for (size_t i = 0; i < s.y.size() && !any; ++i) any = std::isfinite(s.y[i]);
     }
   }
   if (!any) {
@@ -283,32 +281,32 @@ Box draw_panel(Svg& svg, const Figure& figure, const Panel& panel, double x, dou
 void draw_mark_names(Svg& svg, const Figure& figure, const Box& box, double top) {
   struct Name {
     const Mark* mark;
-    double x, from, to;
-    bool leftwards;
+    double x, from, to;  // of the line; the words' ends
   };
   std::vector<Name> names;
   for (const Mark& mark : figure.marks) {
     const double at = box.sx.position(mark.at);
     if (!(at >= -1e-9 && at <= 1 + 1e-9)) continue;
-    const double x = box.at_x(mark.at), size = text_width(mark.text, kLabelSize) + 10;
-    const bool leftwards = x + size > kWidth - 4;
-    names.push_back({&mark, x, leftwards ? x - size : x, leftwards ? x : x + size, leftwards});
+    const double x = box.at_x(mark.at), size = text_width(mark.text, kLabelSize), edge = box.right;
+    double from = x + 6;                                                    // to the right of the line,
+    if (from + size > edge) from = x - 6 - size;                            // else to its left,
+    if (from < edge - kWidth) from = std::max(edge - kWidth, edge - size);  // else wherever it fits
+    names.push_back({&mark, x, from, from + size});
   }
+  // Rows from the top: a line should pass no words below its own row.
   std::stable_sort(names.begin(), names.end(), [](const Name& a, const Name& b) { return a.x < b.x; });
-  std::stable_partition(names.begin(), names.end(), [](const Name& n) { return !n.leftwards; });
-  std::reverse(std::find_if(names.begin(), names.end(), [](const Name& n) { return n.leftwards; }), names.end());
+  std::stable_partition(names.begin(), names.end(), [](const Name& n) { return n.from > n.x; });
+  std::reverse(std::find_if(names.begin(), names.end(), [](const Name& n) { return n.from < n.x; }), names.end());
   for (size_t row = 0; row < names.size(); ++row) {
     const Name& name = names[row];
     const double y = top + static_cast<double>(row) * kMarkRow + 11;
-    double from = y - 9;
+    bool crosses = name.from < name.x && name.to > name.x;  // its own words, where nothing else was possible
     for (size_t below = row + 1; below < names.size(); ++below) {
-      if (name.x > names[below].from - 3 && name.x < names[below].to + 3 && std::fabs(name.x - names[below].x) > 0.5)
-        from = y + 3;
+      crosses |= name.x > names[below].from - 3 && name.x < names[below].to + 3;
     }
     svg.open(name.mark->colour);
-    svg.line(name.x, from, name.x, from > y ? y - 9 : box.y, 1.5, name.mark->dashed ? "4 3" : "");
-    svg.text(name.leftwards ? name.x - 6 : name.x + 6, y, name.mark->text, kLabelSize,
-             name.leftwards ? "end" : "start");
+    svg.line(name.x, crosses ? box.y - 5 : y - 9, name.x, box.y, 1.5, name.mark->dashed ? "4 3" : "");
+    svg.text(name.from, y, name.mark->text, kLabelSize);
     svg.close();
   }
 }
@@ -392,8 +390,7 @@ std::vector<double> spread(const std::vector<double>& wanted, double gap, double
   std::vector<double> placed(wanted.size());
   size_t next = 0;
   for (const Group& group : groups) {
-    for (size_t k = 0; k < group.size; ++k)
-      placed[order[next++]] = group.start + gap * static_cast<double>(k);
+    for (size_t k = 0; k < group.size; ++k) placed[order[next++]] = group.start + gap * static_cast<double>(k);
   }
   return placed;
 }
@@ -412,8 +409,7 @@ std::string render_figure(const Figure& figure, bool standalone) {
   if (!figure.grid) return render_stack(figure, standalone);
   const size_t columns = std::min<size_t>(2, std::max<size_t>(1, figure.panels.size()));
   double row_height = 0;
-  for (const Panel& panel : figure.panels)
-    row_height = std::max(row_height, cell_height(panel) + 16);
+  for (const Panel& panel : figure.panels) row_height = std::max(row_height, cell_height(panel) + 16);
   const size_t rows = (figure.panels.size() + columns - 1) / columns;
   const double edge = standalone ? 16 : 0;
   Svg svg(static_cast<double>(columns) * (kCellWidth + 32) - 32 + 2 * edge,

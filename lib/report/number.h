@@ -1,5 +1,5 @@
-// Numbers as people read them, in pages and pictures. Files for machines (TSV) use exact().   SPDX-License-Identifier:
-// Apache-2.0
+// Numbers as people read them, in pages and pictures. Files for machines (TSV) use exact().
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
 #include <string>

@@ -153,7 +153,7 @@ std::string render_page(const Report& report) {
                          "</style></head>\n<body><main>\n<h1>", escape(report.title), "</h1>\n");
   for (const Alert& alert : report.alerts)
     html += to_html(alert);
-  if (!report.summary.empty()) html += "<p class=\"lead\">" + escape(join(report.summary, " ")) + "</p>\n";
+  for (const std::string& paragraph : report.summary) html += "<p class=\"lead\">" + escape(paragraph) + "</p>\n";
   if (report.sections.size() > 1) {
     html += "<nav aria-label=\"Contents\"><ul>";
     for (const Section& section : report.sections)

@@ -56,7 +56,7 @@ class Builder {
     add_scores();
     add_metrics();
     add_provenance();
-    if (report_.summary.empty() && !samples_.empty()) report_.summary.push_back(samples_caption(samples_.back()));
+    if (report_.summary.empty() && !samples_.empty()) say(samples_caption(samples_.back()));
     report_.title = options_.title.empty() ? default_title() : options_.title;
     return std::move(report_);
   }
@@ -122,6 +122,7 @@ class Builder {
 
   void collect_runs(const std::vector<std::string>& logs) {
     std::vector<io::Manifest> models = all("model");
+    for (io::Manifest& reward : all("reward")) models.push_back(std::move(reward));
     std::stable_sort(models.begin(), models.end(), [](const io::Manifest& a, const io::Manifest& b) {
       return a.find_all("model").size() < b.find_all("model").size();
     });
@@ -142,12 +143,25 @@ class Builder {
   }
 
   std::string default_title() const {
-    for (auto run = runs_.rbegin(); run != runs_.rend(); ++run) {
-      if (run->monitored() || run->verdict) return "Fine-tuning report: " + run->name;
+    std::string tuned, trained;
+    for (const RunLog& run : runs_) {
+      std::string& names = run.monitored() || run.verdict ? tuned : trained;
+      names += (names.empty() ? "" : ", ") + run.name;
     }
-    if (!runs_.empty()) return "Training report: " + runs_.back().name;
+    if (!tuned.empty()) return "Fine-tuning report: " + tuned;
+    if (!trained.empty()) return "Training report: " + trained;
     if (!samples_.empty()) return "Report on " + samples_.back().name;
     return "Report";
+  }
+
+  /// Adds to the summary's last paragraph, or begins one.
+  void say(const std::string& text, bool paragraph = false) {
+    if (text.empty()) return;
+    if (paragraph || report_.summary.empty())
+      report_.summary.push_back(text);
+    else
+      report_.summary.back() += " " + text;
+    ++sentences_;
   }
 
   void add(Section section) {
@@ -158,7 +172,7 @@ class Builder {
     if (!run.verdict) return;
     const Verdict& v = *run.verdict;
     const std::string who = several ? run.name + ": " : "";
-    std::string text = v.text.empty() ? "" : v.text + ".";
+    std::string text = v.text.empty() ? "The run had no monitor." : v.text + ".";
     if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
     if (!v.kept.empty()) {
       const std::string step = std::isfinite(v.kept_step) ? " (step " + readable(v.kept_step) + ")" : "";
@@ -183,8 +197,7 @@ class Builder {
     for (const bool tuning : {true, false}) {  // what the reader came for, first
       for (const RunLog& run : runs_) {
         if (is_tuning(run) != tuning) continue;
-        for (const std::string& sentence : describe_run(run, tuned > 1 || (!tuning && runs_.size() > 1)))
-          report_.summary.push_back(sentence);
+        say(join(describe_run(run, tuned > 1 || (!tuning && runs_.size() > 1)), " "), tuning && tuned > 1);
         add_alert(run, tuned > 1);
       }
     }
@@ -198,7 +211,7 @@ class Builder {
     section(monitor_figure(runs_));
     section(front_figure(runs_));
     section(finetuning_figure(runs_));
-    section(pretraining_figure(runs_));
+    for (Figure& figure : training_figures(runs_)) section(std::move(figure));
   }
 
   /// "512 samples from tuned.h5 (finetune, ddpo-is), ddim, 50 steps, seed 7".
@@ -290,9 +303,9 @@ class Builder {
     for (const ScoreSet& set : sets) {
       if (section.grids.size() < kMostStrips) add_extremes(section, set);
       const Summary s = summarise(set.values);
-      if (s.n == 0 || report_.summary.size() >= kMostSentences) continue;
-      report_.summary.push_back("Mean " + set.reward + (set.samples.empty() ? "" : " of " + set.samples) + ": " +
-                                readable_with_error(s.mean, s.standard_error) + ".");
+      if (s.n == 0 || sentences_ >= kMostSentences) continue;
+      say("Mean " + set.reward + (set.samples.empty() ? "" : " of " + set.samples) + ": " +
+          readable_with_error(s.mean, s.standard_error) + ".");
     }
     section.figures = score_figures(sets);
     if (!sets.empty()) section.tables.push_back(score_table(sets));
@@ -331,7 +344,7 @@ class Builder {
         fid += (fid.empty() ? "FID" : ", ") + (row.samples.empty() ? "" : " of " + row.samples) + " " +
                readable(row.value);
     }
-    if (!fid.empty()) report_.summary.push_back(fid + ".");
+    if (!fid.empty()) say(fid + ".", !runs_.empty());
     if (!rows.empty()) section.tables = {metric_page_table(rows), metric_file_table(rows)};
     Table classes = class_table(metrics, samples_.empty() ? std::vector<std::string>{} : samples_.back().classes);
     if (!classes.rows.empty()) section.tables.push_back(std::move(classes));
@@ -353,6 +366,7 @@ class Builder {
   std::vector<SampleSet> samples_;
   std::vector<RunLog> runs_;
   Report report_;
+  size_t sentences_ = 0;
 };
 
 }  // namespace

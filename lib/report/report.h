@@ -33,7 +33,7 @@ struct Alert {
 
 struct Report {
   std::string title;
-  std::vector<std::string> summary;  ///< sentences
+  std::vector<std::string> summary;  ///< paragraphs
   std::vector<Alert> alerts;
   std::vector<Section> sections;   ///< none empty
   std::vector<std::string> notes;  ///< what could not be drawn, and why

@@ -114,7 +114,7 @@ bool spans_decades(const Curve& c) {
     lo = std::min(lo, y);
     hi = std::max(hi, y);
   }
-  return lo > 0 && hi / lo > 20;
+  return lo > 0 && hi / lo > 8;
 }
 
 /// Values as they are, pale, and their running mean.
@@ -152,6 +152,7 @@ struct Health {
   bool smoothed, from_zero;
 };
 constexpr Health kHealth[] = {{"loss", "Loss", "", true, false},
+                              {"held_out_loss", "Held-out loss", "", false, false},
                               {"ratio_dev", "Largest ratio deviation", "|ratio − 1|", false, true},
                               {"clip_fraction", "Clipped ratios", "share", false, true},
                               {"approx_kl", "KL of an update", "approximate", false, true},
@@ -230,8 +231,7 @@ Figure monitor_figure(const std::vector<RunLog>& all) {
   }
   if (!several && !golds.empty()) add_common_axis(figure, runs[0]);
   std::set<std::string> rewards;
-  for (const RunLog& run : runs)
-    rewards.insert(run.reward);
+  for (const RunLog& run : runs) rewards.insert(run.reward);
   figure.panels.push_back(
       panel_of(runs, "proxy", "Trained reward", rewards.size() == 1 ? *rewards.begin() : "each run's own", 0));
   int colour = 1;
@@ -245,8 +245,7 @@ Figure monitor_figure(const std::vector<RunLog>& all) {
   figure.panels.push_back(panel_of(runs, "distance", "Pairwise distance", "mean 1 − cosine of features", 2));
   std::erase_if(figure.panels, [](const Panel& p) { return p.series.empty(); });
   if (several) figure.panels.front().height = 140;
-  for (size_t i = 0; i < runs.size(); ++i)
-    add_marks(figure, runs[i], static_cast<int>(i), several);
+  for (size_t i = 0; i < runs.size(); ++i) add_marks(figure, runs[i], static_cast<int>(i), several);
   for (const RunLog& run : runs) {
     for (const std::string& sentence : describe_run(run, several))
       figure.description += (figure.description.empty() ? "" : " ") + sentence;
@@ -280,11 +279,9 @@ Figure front_figure(const std::vector<RunLog>& all) {
   };
   std::set<std::string> golds;
   for (const RunLog& run : runs) {
-    for (const std::string& gold : run.golds())
-      golds.insert(gold);
+    for (const std::string& gold : run.golds()) golds.insert(gold);
   }
-  for (const std::string& gold : golds)
-    add("reward/" + gold, "Gold", gold, 1);
+  for (const std::string& gold : golds) add("reward/" + gold, "Gold", gold, 1);
   add("diversity", "Diversity", "Vendi score", 2);
   add("kl", "Distance to the base model", "path KL, nats", 5);
   return figure;
@@ -304,26 +301,35 @@ Figure finetuning_figure(const std::vector<RunLog>& all) {
     if (run.find("reward") || run.monitored()) runs.push_back(run);
   }
   Panel reward{"Reward of training samples", "", {}, false, false, {}, 118};
-  for (size_t i = 0; i < runs.size(); ++i)
-    add_reward(reward, runs[i], runs[i].name, static_cast<int>(i));
+  for (size_t i = 0; i < runs.size(); ++i) add_reward(reward, runs[i], runs[i].name, static_cast<int>(i));
   if (!reward.series.empty()) figure.panels.push_back(std::move(reward));
   add_health(figure, runs, true);
   return figure;
 }
 
-Figure pretraining_figure(const std::vector<RunLog>& all) {
-  Figure figure;
-  figure.id = "pretraining";
-  figure.title = "Training the base";
-  figure.description = "Small charts of the training run";
-  figure.x_label = "steps";
-  figure.grid = figure.whole_x = true;
-  std::vector<RunLog> runs;
-  for (const RunLog& run : all) {
-    if (run.find("loss") && !run.find("reward") && !run.monitored()) runs.push_back(run);
+std::vector<Figure> training_figures(const std::vector<RunLog>& all) {
+  std::vector<Figure> figures;
+  std::set<std::string> tools;
+  for (const RunLog& run : all) tools.insert(run.tool);
+  for (const std::string& tool : tools) {  // losses of different commands have no common scale
+    std::vector<RunLog> runs;
+    for (const RunLog& run : all) {
+      if (run.tool == tool && run.find("loss") && !run.find("reward") && !run.monitored()) runs.push_back(run);
+    }
+    Figure figure;
+    figure.id = tool == "reward-train"               ? "reward-training"
+                : tool == "pretrain" || tool.empty() ? "training"
+                                                     : "training-" + tool;
+    figure.title = tool == "reward-train" ? "Training the reward"
+                   : tool == "pretrain"   ? "Training the model"
+                                          : "Training";
+    figure.description = "Small charts of the training run";
+    figure.x_label = "steps";
+    figure.grid = figure.whole_x = true;
+    add_health(figure, runs, false);
+    if (!figure.panels.empty()) figures.push_back(std::move(figure));
   }
-  add_health(figure, runs, false);
-  return figure;
+  return figures;
 }
 
 std::vector<std::string> describe_run(const RunLog& run, bool name_it) {

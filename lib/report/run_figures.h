@@ -15,10 +15,10 @@ Figure monitor_figure(const std::vector<RunLog>& runs);
 /// Reward against diversity, and reward against distance to the base model: a path a run, from its start (ring) to its
 /// end (disc).
 Figure front_figure(const std::vector<RunLog>& runs);
-/// Losses, rollout rewards and the optimiser's health, small. Fine-tuning runs and pretraining runs apart: their steps
-/// differ.
+/// Losses, rollout rewards and the optimiser's health of fine-tuning runs, small.
 Figure finetuning_figure(const std::vector<RunLog>& runs);
-Figure pretraining_figure(const std::vector<RunLog>& runs);
+/// The same of runs that train on data, one figure a command: their losses have no common scale.
+std::vector<Figure> training_figures(const std::vector<RunLog>& runs);
 
 /// What happened in a run, in plain words; one to five sentences.
 std::vector<std::string> describe_run(const RunLog& run, bool name_it);

@@ -128,6 +128,7 @@ RunLog read_run_log(const std::string& path) {
   double last = -std::numeric_limits<double>::infinity(), last_epoch = kNone;
   io::for_each_jsonl(path, [&](const Json& line) {
     const std::string event = text(line, "event");
+    if (event == "start") run.tool = text(line, "tool");
     if (event == "plan") run.method = text(line, "method");
     if (event == "verdict") run.verdict = verdict_of(line);
     if (!event.empty()) return;
@@ -160,6 +161,7 @@ void add_manifest(RunLog& run, const io::Manifest& model) {
   const Json& config = object(model.json(), "config");
   const Json& finetune = object(model.json(), "finetune");
   if (run.method.empty()) run.method = text(config, "method");
+  if (run.tool.empty()) run.tool = text(model.json(), "tool");
   run.reward = text(config, "reward");
   const double n = number(object(finetune, "monitor"), "n");
   if (std::isfinite(n)) run.monitor_n = n;
@@ -193,9 +195,10 @@ std::vector<double> smooth(const std::vector<double>& values, size_t window) {
     count[i + 1] = count[i] + (good ? 1 : 0);
   }
   for (size_t i = 0; i < n; ++i) {
-    const size_t reach = std::min({half, i, n - 1 - i});
-    const double there = count[i + reach + 1] - count[i - reach];
-    out[i] = there > 0 ? (sum[i + reach + 1] - sum[i - reach]) / there : kNone;
+    const size_t reach = std::max(std::min({half, i, n - 1 - i}), half / 4);
+    const size_t begin = i - std::min(i, reach), end = std::min(n, i + reach + 1);
+    const double there = count[end] - count[begin];
+    out[i] = there > 0 ? (sum[end] - sum[begin]) / there : kNone;
   }
   return out;
 }

@@ -1,5 +1,5 @@
-// What a run's log (plumb-log(5)) and its model's manifest say: curves, and how it ended.   SPDX-License-Identifier:
-// Apache-2.0
+// What a run's log (plumb-log(5)) and its model's manifest say: curves, and how it ended.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -27,6 +27,7 @@ struct Verdict {
 struct RunLog {
   std::string name;            ///< short, to tell runs apart
   std::string path;            ///< of the log; "" if there is only a manifest
+  std::string tool;            ///< the command; "" if unknown
   std::string method, reward;  ///< of finetune; "" if unknown
   double monitor_n = 0;        ///< samples of an evaluation; 0 if unknown
   std::vector<Curve> curves;   ///< in the order in which the log first names them
@@ -53,7 +54,8 @@ void add_manifest(RunLog& run, const io::Manifest& model);
 /// Makes the runs' names short and different: file stems, with folders or numbers where they repeat.
 void name_runs(std::vector<RunLog>& runs);
 
-/// The mean over a window centred on each point, narrower towards the ends so that it stays centred.
+/// The mean over a window centred on each point. Towards the ends it narrows so as to stay centred, down to a quarter of the
+/// window, so that the last value does not stand for itself.
 std::vector<double> smooth(const std::vector<double>& values, size_t window);
 
 /// At most about `most` points: the least and the greatest value of each of equal stretches, in their order.

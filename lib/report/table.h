@@ -1,5 +1,5 @@
-// Tables for pages and for programs: each cell has a text to read and an exact one.   SPDX-License-Identifier:
-// Apache-2.0
+// Tables for pages and for programs: each cell has a text to read and an exact one.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
 #include <vector>

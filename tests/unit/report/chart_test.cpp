@@ -121,6 +121,19 @@ TEST_SUITE("chart") {
     CHECK(render_figure(figure, false).find(">a</text>") == std::string::npos);
   }
 
+  TEST_CASE("the words of marks stay inside the picture") {
+    Figure figure = example();
+    figure.panels.resize(1);
+    for (double at = 0; at <= 3; at += 0.5) {
+      figure.marks = {{at, kNaN, kNaN, std::string(90, 'n'), "c1"}};
+      const std::string svg = render_figure(figure, false);
+      const size_t end = svg.find("\" y=", svg.find(std::string(90, 'n')) - 60), begin = svg.rfind('"', end - 1) + 1;
+      const double x = std::stod(svg.substr(begin, end - begin));
+      CHECK(x >= 0);
+      CHECK(x + text_width(std::string(90, 'n'), 12) <= 720.1);  // coordinates are rounded to 0.1
+    }
+  }
+
   TEST_CASE("names keep apart, in order, and close to where they belong") {
     CHECK(spread({10, 50}, 14, 0, 100) == std::vector<double>{10, 50});
     const auto pair = spread({50, 50}, 14, 0, 100);

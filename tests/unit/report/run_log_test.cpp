@@ -87,6 +87,8 @@ TEST_SUITE("run log") {
     CHECK(smooth({1, 2, 3, 4, 5}, 3) == std::vector<double>{1, 2, 3, 4, 5});
     CHECK(smooth({0, 3, 0, 3, 0}, 3) == std::vector<double>{0, 1, 2, 1, 0});
     CHECK(smooth({1, std::nan(""), 3}, 3)[1] == 2);
+    CHECK(smooth({0, 0, 0, 0, 0, 0, 0, 0, 0, 12}, 8).back() ==
+          6);  // a quarter of the window beyond the last value is not there
     CHECK(smooth({}, 3).empty());
   }
 
@@ -144,7 +146,13 @@ TEST_SUITE("run figures") {
 
   TEST_CASE("runs without a monitor, logs without a line") {
     CHECK(monitor_figure({RunLog{}}).panels.empty());
-    CHECK(pretraining_figure({read("{\"step\":1,\"loss\":1}\n")}).panels.size() == 1);
+    const auto figures =
+        training_figures({read("{\"step\":1,\"loss\":1}\n"),
+                          read("{\"event\":\"start\",\"tool\":\"reward-train\"}\n{\"step\":1,\"loss\":1}\n")});
+    REQUIRE(figures.size() == 2);
+    CHECK(figures[0].id == "training");
+    CHECK(figures[1].id == "reward-training");
+    CHECK(figures[1].panels.size() == 1);
     CHECK(finetuning_figure({read("{\"step\":1,\"loss\":1}\n")}).panels.empty());
     CHECK(finetuning_figure({read(kLog)}).panels.size() == 4);  // reward, loss, clipped, gradient norm
   }
