@@ -11,7 +11,7 @@ class DdpoIs final : public PolicyGradient {
  public:
   DdpoIs(const FinetuneOptions& options, const Policy& policy)
       : PolicyGradient(options, policy),
-        clip_range_(options.clip_auto ? equivalent_clip_range(policy.dimension()) : options.clip_range) {}
+        clip_range_(options.clip_range > 0 ? options.clip_range : equivalent_clip_range(policy.dimension())) {}
   std::string name() const override { return "ddpo-is"; }
 
   io::Json plan() const override {

@@ -25,9 +25,7 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
     throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
                 "use --eta 1");
   if (o.method == "ddpo-sf")
-    refuse_if_set(was_set, {"clip-range", "clip-auto"}, "with --method ddpo-sf, which has no ratio to clip");
-  if (o.clip_auto)
-    refuse_if_set(was_set, {"clip-range"}, "with --clip-auto");
+    refuse_if_set(was_set, {"clip-range"}, "with --method ddpo-sf, which has no ratio to clip");
   if (o.advantage == "global")
     refuse_if_set(was_set, {"tracker-size", "tracker-min"}, "with --advantage global");
   if (o.full)
@@ -39,6 +37,9 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   if (o.monitor_every == 0)
     refuse_if_set(was_set, {"gold", "monitor-n", "monitor-bootstrap", "monitor-features", "stop", "keep"},
                   "with --monitor-every 0");
+  if (o.logprob_reduce == "sum" && o.clip_range == 0 && o.method != "ddpo-sf")
+    throw Error(Exit::kUsage, "--clip-range", "0 is for mean log-probabilities",
+                "give the range of the true ratio, such as 0.2");
   if (o.tracker_min > o.tracker_size)
     throw Error(Exit::kUsage, "--tracker-min",
                 "is larger than --tracker-size, so no prompt would be normalised by itself");

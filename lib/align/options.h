@@ -23,7 +23,7 @@ struct FinetuneOptions {
   int64_t epochs = 20;
   int64_t samples_per_epoch = 64;  ///< N
   int64_t batch_size = 32;         ///< rows of one network pass; memory and speed only
-  int64_t sampler_steps = 50;      ///< T
+  int64_t sampler_steps = 20;      ///< T
   double eta = 1.0;
   double guidance_scale = 1.0;
 
@@ -33,9 +33,8 @@ struct FinetuneOptions {
   int64_t inner_epochs = 1;
   double timestep_fraction = 1.0;
   double max_step_gain = 4.0;
-  double lr = 3e-4, weight_decay = 1e-4, grad_clip = 1.0;
-  double clip_range = 1e-4;
-  bool clip_auto = false;
+  double lr = 1e-3, weight_decay = 1e-4, grad_clip = 1.0;
+  double clip_range = 0.0;  ///< 0: equivalent_clip_range
   std::string logprob_reduce = "mean";
 
   // Advantages
@@ -118,9 +117,10 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("lr", &o.lr, "learning rate of AdamW").range(0.0, 1.0);
   t.add("weight-decay", &o.weight_decay, "decoupled weight decay").range(0.0, 1.0);
   t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping").range(0.0, 1e9);
-  t.add("clip-range", &o.clip_range, "PPO clip range of the ratio, on the scale of --logprob-reduce").range(1e-9, 1e3);
-  t.add("clip-auto", &o.clip_auto,
-        "take the clip range as 1e-4 * 16384 / D, the same trust region for items of D elements");
+  t.add("clip-range", &o.clip_range,
+        "PPO clip range of the ratio; 0 = 1e-4 * 16384 / D for items of D elements: the published 1e-4 of Stable "
+        "Diffusion's latents, as the same trust region for any size")
+      .range(0.0, 1e3);
   t.add("logprob-reduce", &o.logprob_reduce, "log-probability of a step: mean or sum over an item's elements")
       .one_of({"mean", "sum"});
 

@@ -54,7 +54,6 @@ inline FinetuneOptions toy_options() {
   o.train_batch_size = 8;
   o.tracker_size = 16;
   o.tracker_min = 4;
-  o.clip_auto = true;
   o.lr = 1e-2;
   o.monitor_every = 2;
   o.monitor_n = 8;
