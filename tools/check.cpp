@@ -60,9 +60,9 @@ class Checker {
     const std::string label = m.label();
     if (!m.sha256().empty() && !seen_.insert(m.sha256()).second) return;
     report(label, "manifest", io::schema_problems(m.json(), m.kind()));
-    const bool json_only = m.path().empty() || m.kind() == "metrics";
+    const bool has_datasets = !m.path().empty() && !io::layout(m.kind()).is_null();  // metrics are JSON alone
     bool readable = true;
-    if (!json_only) {
+    if (has_datasets) {
       if (o_.digest) readable = attempt("digest", label, [&] { io::verify_digest(m); });
       if (readable) readable = attempt("file", label, [&] { artefact(m); });
     }

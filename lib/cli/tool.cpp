@@ -56,11 +56,12 @@ io::Json read_config(const std::string& path) {
 
 /// The resolved options in the form that --config reads. What has no value is left out.
 std::string config_text(const OptionTable& table) {
-  io::Json config = table.to_json(true);
-  for (const char* key : {"config", "print_config", "dry_run", "force"}) config.erase(key);
-  for (auto it = config.begin(); it != config.end();) {
-    const bool unset = it->is_null() || *it == "" || (it->is_array() && it->empty());
-    it = unset ? config.erase(it) : it + 1;
+  const io::Json all = table.to_json(true);  // items() refers to it: a temporary would be gone
+  io::Json config = io::Json::object();
+  for (const auto& [key, value] : all.items()) {
+    const bool unset = value.is_null() || value == "" || (value.is_array() && value.empty());
+    const bool not_kept = key == "config" || key == "print_config" || key == "dry_run" || key == "force";
+    if (!unset && !not_kept) config[key] = value;
   }
   return config.dump(2) + "\n";
 }
@@ -79,7 +80,10 @@ void configure_process(const ToolInfo& info, const CommonOptions& common) {
                                          : static_cast<Level>(std::min<int64_t>(3, 1 + common.verbose)));
   set_progress_mode(common.quiet ? ProgressMode::kNone : parse_progress_mode(common.progress));
   const int threads = common.threads > 0 ? static_cast<int>(common.threads) : default_threads();
-  setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 1);  // read once, when LibTorch is loaded
+  setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 1);  // these are read once, when LibTorch is loaded
+  // A thread that waits at a barrier spins; where other jobs share the cores it then keeps the one it waits for from running,
+  // and steps take 10 times as long and more. 20000 rounds are some 50 us, about what waking a sleeper takes.
+  if (!std::getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "20000", 0);
 }
 
 int run_tool(const ToolInfo& info, const std::vector<std::string>& args, OptionTable& table, CommonOptions& common,

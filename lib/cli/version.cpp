@@ -6,6 +6,7 @@
 #include "cli/help.h"
 #include "cli/module.h"
 #include "core/text.h"
+#include "git_commit.h"
 
 namespace plumb::cli {
 
@@ -13,16 +14,14 @@ std::string version_text(const ToolInfo& info) { return info.name + " (plumb) " 
 
 io::Json version_json(const ToolInfo& info) {
   io::Json json{{"tool", info.name}, {"version", kVersion}, {"format", "plumb/" + std::to_string(kFormatVersion)}};
-#ifdef PLUMB_GIT_COMMIT
   if (*PLUMB_GIT_COMMIT) json["git"] = PLUMB_GIT_COMMIT;
-#endif
   json["compiler"] = __VERSION__;
   unsigned major = 0, minor = 0, release = 0;
   if (H5get_libversion(&major, &minor, &release) >= 0) json["hdf5"] = cat(major, ".", minor, ".", release);
-#ifdef PLUMB_TORCH_VERSION
-  if (*PLUMB_TORCH_VERSION) json["libtorch"] = PLUMB_TORCH_VERSION;
-#endif
-  if (const std::string path = module_path(info.name); !path.empty()) json["module"] = path;
+  if (const std::string path = module_path(info.name); !path.empty()) {
+    if (*PLUMB_TORCH_VERSION) json["libtorch"] = PLUMB_TORCH_VERSION;
+    json["module"] = path;
+  }
   return json;
 }
 

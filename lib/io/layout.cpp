@@ -65,7 +65,8 @@ class LayoutCheck {
       info.shape = {static_cast<int64_t>(file_.read_strings(name).size())};
       type = "utf8";
     }
-    if (type != wanted) problems_.push_back("'" + name + "' is " + type + ", should be " + wanted);
+    const bool good = wanted == "number" ? type != "utf8" : type == wanted;
+    if (!good) problems_.push_back("'" + name + "' is " + type + ", should be " + wanted);
     if (!row.contains("shape")) return;
     const auto shape = row["shape"].get<std::vector<std::string>>();
     if (!fits(info.shape, shape)) {
