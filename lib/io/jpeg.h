@@ -1,5 +1,5 @@
-// The size of an image as a JPEG: the quantity behind the (in)compressibility rewards.   SPDX-License-Identifier:
-// Apache-2.0   SPDX-License-Identifier: Apache-2.0
+// The size of an image as a JPEG: the quantity behind the (in)compressibility rewards.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
 #include <memory>

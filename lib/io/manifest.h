@@ -1,6 +1,6 @@
 // The JSON that says what an artefact is, where it came from, and how. One format for the HDF5 root attribute
-// `manifest`, for stdout between commands and for metrics files. Contract: plumb-manifest(5). SPDX-License-Identifier:
-// Apache-2.0   SPDX-License-Identifier: Apache-2.0
+// `manifest`, for stdout between commands and for metrics files. Contract: plumb-manifest(5).
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <optional>
 #include <string>

@@ -1,5 +1,5 @@
-// The generator against published vectors, and the properties that the rest relies on.   SPDX-License-Identifier:
-// Apache-2.0   SPDX-License-Identifier: Apache-2.0
+// The generator against published vectors, and the properties that the rest relies on.
+// SPDX-License-Identifier: Apache-2.0
 #include "core/philox.h"
 
 #include <doctest/doctest.h>
