@@ -45,8 +45,8 @@ struct H5Writer::State {
   std::vector<std::string> order;  // names of `growing` as they were created
   bool compress = false;
 
-  void open_growing(const std::string& name, Growing& growing, hsize_t chunk_rows);
-  void write_rows(const std::string& name, Growing& growing, Type type, hsize_t count, const void* data);
+  void open_growing(const std::string& name, Growing& series, hsize_t chunk_rows);
+  void write_rows(const std::string& name, Growing& series, Type type, hsize_t count, const void* data);
   void write_attribute(hid_t owner, const std::string& name, const std::string& value) const;
 
   [[noreturn]] void fail(const std::string& object) const {
@@ -120,35 +120,35 @@ void H5Writer::create(const std::string& dataset, Type type, const std::vector<i
 }
 
 /// Creates the dataset with chunks of `chunk_rows` rows, and writes what waits.
-void H5Writer::State::open_growing(const std::string& name, Growing& growing, hsize_t chunk_rows) {
-  std::vector<hsize_t> limit = growing.shape, chunk = growing.shape;
+void H5Writer::State::open_growing(const std::string& name, Growing& series, hsize_t chunk_rows) {
+  std::vector<hsize_t> limit = series.shape, chunk = series.shape;
   limit[0] = H5S_UNLIMITED;
-  const hsize_t rows = growing.waiting.size() / growing.row_bytes;
+  const hsize_t rows = series.waiting.size() / series.row_bytes;
   chunk[0] = std::max<hsize_t>(1, chunk_rows);
-  const Handle space(H5Screate_simple(static_cast<int>(chunk.size()), growing.shape.data(), limit.data()), H5Sclose);
+  const Handle space(H5Screate_simple(static_cast<int>(chunk.size()), series.shape.data(), limit.data()), H5Sclose);
   const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose), access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
   H5Pset_chunk(properties, static_cast<int>(chunk.size()), chunk.data());
   if (compress) H5Pset_deflate(properties, 1);
-  H5Pset_chunk_cache(access, 521, 2 * static_cast<size_t>(chunk[0]) * growing.row_bytes,
+  H5Pset_chunk_cache(access, 521, 2 * static_cast<size_t>(chunk[0]) * series.row_bytes,
                      1.0);  // 1.0: full chunks go first
-  growing.id = create_dataset(name, h5::file_type(growing.type), space, properties, access);
-  for (const auto& [key, value] : growing.attributes) write_attribute(growing.id, key, value);
-  write_rows(name, growing, growing.type, rows, growing.waiting.data());
-  growing.waiting = {};
+  series.id = create_dataset(name, h5::file_type(series.type), space, properties, access);
+  for (const auto& [key, value] : series.attributes) write_attribute(series.id, key, value);
+  write_rows(name, series, series.type, rows, series.waiting.data());
+  series.waiting = {};
 }
 
-void H5Writer::State::write_rows(const std::string& name, Growing& growing, Type type, hsize_t count,
+void H5Writer::State::write_rows(const std::string& name, Growing& series, Type type, hsize_t count,
                                  const void* data) {
   if (count == 0) return;
-  std::vector<hsize_t> start(growing.shape.size(), 0), size = growing.shape;
-  start[0] = growing.shape[0];
+  std::vector<hsize_t> start(series.shape.size(), 0), size = series.shape;
+  start[0] = series.shape[0];
   size[0] = count;
-  growing.shape[0] += count;
-  require(H5Dset_extent(growing.id, growing.shape.data()) >= 0, name);
-  const Handle to(H5Dget_space(growing.id), H5Sclose);
+  series.shape[0] += count;
+  require(H5Dset_extent(series.id, series.shape.data()) >= 0, name);
+  const Handle to(H5Dget_space(series.id), H5Sclose);
   H5Sselect_hyperslab(to, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr);
   const Handle from(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), H5Sclose);
-  require(H5Dwrite(growing.id, h5::memory_type(type), from, to, H5P_DEFAULT, data) >= 0, name);
+  require(H5Dwrite(series.id, h5::memory_type(type), from, to, H5P_DEFAULT, data) >= 0, name);
 }
 
 void H5Writer::append(const std::string& dataset, Type type, int64_t count, const void* data) {
