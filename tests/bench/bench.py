@@ -28,7 +28,7 @@ ROOT = HERE.parents[1]
 @dataclasses.dataclass
 class Row:
     name: str
-    ours: str          # {bin}: our executables
+    ours: str          # {bin}: our executables; {here}: tests/bench
     peer: str          # {python}: the peers' Python; {peers}: tests/bench/peers
     peer_name: str
     goal: float        # ratio of CPU times to reach
@@ -43,6 +43,11 @@ ROWS = [
         "pytorch-fid calculate_frechet_distance", 6, 1e-6, repeat=3),
     Row("vendi-4000", "{bin}/bench_metrics vendi 1280 4000", "{python} {peers}/metrics.py vendi 1280 4000",
         "vendi-score score_K of the 4000 x 4000 kernel", 10, 1e-8, repeat=3),
+    # Noise differs between the sides: the values are means over samples, and agree within their spread.
+    Row("sample-ddim", "{python} {here}/commands.py {bin} sample 64 20", "{python} {peers}/diffusion.py {bin} sample 64 20",
+        "diffusers UNet2DModel and DDIMScheduler", 1, 0.2, repeat=3),
+    Row("ddpo-epoch", "{python} {here}/commands.py {bin} ddpo 32 10", "{python} {peers}/diffusion.py {bin} ddpo 32 10",
+        "a plain PyTorch DDPO epoch on diffusers' UNet2DModel", 1, 0.1, repeat=3),
 ]
 
 
@@ -106,7 +111,7 @@ def main():
     bin_folder = pathlib.Path(args.bin).resolve()
     if not (bin_folder / "bench_metrics").exists():  # not part of `all`
         subprocess.run(["cmake", "--build", bin_folder.parent, "--target", "bench"], check=True, stdout=sys.stderr)
-    places = {"bin": bin_folder, "python": peers_python(), "peers": HERE / "peers"}
+    places = {"bin": bin_folder, "python": peers_python(), "peers": HERE / "peers", "here": HERE}
     results = []
     print(f"{'row':<16} {'ours s':>9} {'peer s':>9} {'ratio':>7} {'CPU':>7} {'process':>8} {'goal':>6} {'difference':>11}  peer")
     for row in ROWS:
