@@ -4,7 +4,6 @@
 #   make demo       build, then run the whole pipe on the shipped model and print the report's path (about 5 minutes)
 #   make test       build, then run all tests
 #   make bench      whole-process ratios against Python peers (installs them under .deps/peers)
-#   make parity     numbers against the published Python packages, live
 #   make docs       regenerate man pages and completions from the option tables
 #   make install    PREFIX=/usr/local by default
 SHELL = /bin/sh
@@ -13,7 +12,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export CCACHE_SLOPPINESS = pch_defines,time_macros,include_file_mtime,include_file_ctime
 
-.PHONY: all setup configure demo test check-fast bench parity docs models install clean
+.PHONY: all setup configure demo test check-fast bench docs models install clean
 
 all: setup
 	@share/build $(BUILD) $(JOBS)
@@ -32,9 +31,6 @@ check-fast: all
 
 bench: all
 	@python3 tests/bench/bench.py --bin $(BUILD)/bin
-
-parity: all
-	@python3 tests/numeric/parity.py --bin $(BUILD)/bin
 
 docs: all
 	@python3 share/tools/docs.py --bin $(BUILD)/bin

@@ -69,7 +69,11 @@ struct SizeOption {
 SizeOption parse_size(const std::string& text) {
   if (text.empty()) return {};
   const std::vector<std::string> sides = split(text, 'x');
-  if (sides.size() > 2) throw Error(Exit::kUsage, "--size", "'" + text + "' is not HEIGHTxWIDTH");
+  const auto is_number = [](const std::string& side) {
+    return !side.empty() && side.find_first_not_of("0123456789") == std::string::npos;
+  };
+  if (sides.size() > 2 || !std::all_of(sides.begin(), sides.end(), is_number))
+    throw Error(Exit::kUsage, "--size", "'" + text + "' is not HEIGHTxWIDTH");
   SizeOption size{parse_int(sides[0], "--size"), parse_int(sides.back(), "--size")};
   if (std::min(size.height, size.width) < 1 || std::max(size.height, size.width) > 8192) {
     throw Error(Exit::kUsage, "--size", "'" + text + "' is out of range", "sides are 1 to 8192");

@@ -85,7 +85,7 @@ TEST_CASE("npy: byte order, Fortran order, half precision; objects refused") {
   CHECK(half[4] == 65504);
   CHECK(float_from_bf16(0xc020) == -2.5F);
   check_error([] { read_npy_file(data_file("object.npy")); }, Exit::kBadInput, "object.npy",
-              "is not a number read here");
+              "records or objects");
   const Scratch scratch;
   const auto bad = [&](const std::string& header, const std::string& what) {
     const std::string size{static_cast<char>(header.size()), 0};

@@ -58,7 +58,7 @@ def main():
                          shuffle=True, fletcher32=True)
         f["label"] = np.array([2, 0, 1], np.int32)
         f["prompt"] = ["a", "bb", "z\u00fcrich"]
-    with h5py.File(HERE / "h5py_latest.h5", "w", libver="latest") as f:
+    with h5py.File(HERE / "h5py_latest.h5", "w", libver=("v110", "v110")) as f:
         f.attrs["manifest"] = json.dumps({"format": "plumb/1", "kind": "dataset", "count": 3})
         f.create_dataset("vectors", data=np.arange(6, dtype=np.float32).reshape(3, 2), chunks=(2, 1), compression="gzip")
 
