@@ -25,8 +25,12 @@ mkdir whole pieces
 cd pieces
 stops=0
 again=0
-for plan in TERM:0.7 KILL:1.1 USR1:1.0 KILL:0.2 TERM:1.3 KILL:1.6 TERM:0.9 KILL:1.2; do
+# Stops are asked for once the run has logged a step (before that it does not listen yet), kills at any moment.
+for plan in TERM:0.1 KILL:1.1 USR1:0.3 KILL:0.2 TERM:0.5 KILL:1.6 TERM:0.2 KILL:1.2; do
   train > m.json 2> err & job=$!
+  if [ "${plan%:*}" != KILL ]; then
+    while kill -0 $job 2> /dev/null && [ -z "$(find . -name m.h5.jsonl -newer err)" ]; do sleep 0.05; done
+  fi
   sleep "${plan#*:}"
   kill -s "${plan%:*}" $job 2> /dev/null || true
   status=0
