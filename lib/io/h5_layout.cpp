@@ -13,7 +13,7 @@ namespace plumb::io::h5 {
 namespace {
 
 constexpr int kMaxBlocks = 64;             // continuation blocks
-constexpr int kLayout = 0x08, kContinuation = 0x10;
+constexpr int kSpace = 0x01, kType = 0x03, kFill = 0x05, kLayout = 0x08, kAttribute = 0x0c, kContinuation = 0x10;
 
 /// Walks the blocks of messages of one object header.
 struct Walker {
@@ -43,6 +43,53 @@ struct Walker {
     }
   }
 };
+
+/// Elements of a dataspace message; it must hold the sizes that it promises.
+uint64_t check_space(const RawFile& file, const std::string& data) {
+  const uint64_t version = file.number(data, 0, 1), rank = file.number(data, 1, 1), flags = file.number(data, 2, 1);
+  if (version < 1 || version > 2 || rank > H5S_MAX_RANK) file.fail("has a damaged shape");
+  const size_t first = version == 1 ? 8 : 4;
+  uint64_t count = version == 2 && file.number(data, 3, 1) == 2 ? 0 : 1;  // type 2: no elements
+  for (size_t i = 0; i < rank; ++i) {
+    if (__builtin_mul_overflow(count, file.number(data, first + 8 * i, 8), &count)) file.fail("has a damaged shape");
+  }
+  if (first + 8 * rank * (flags & 1 ? 2 : 1) > data.size()) file.fail("has a damaged shape");
+  return count;
+}
+
+/// Bytes of one element of a datatype message: a number or text, at most a variable-length text (class 9).
+uint64_t check_type(const RawFile& file, const std::string& data) {
+  const uint64_t kind = file.number(data, 0, 1) & 15, size = file.number(data, 4, 4);
+  const size_t properties = kind == 0 ? 4 : kind == 1 ? 12 : kind == 9 ? 8 : 0;  // of integers, floats; a base type
+  if (size == 0 || data.size() < 8 + properties) file.fail("has a damaged type");
+  return size;
+}
+
+/// An attribute must hold the name, type, shape and value that it promises: HDF5 copies them unchecked.
+void check_attribute(const RawFile& file, const std::string& data) {
+  const uint64_t version = file.number(data, 0, 1), begin = version == 3 ? 9 : 8;
+  const auto padded = [&](uint64_t size) { return version == 1 ? (size + 7) / 8 * 8 : size; };
+  const uint64_t name = file.number(data, 2, 2), type = file.number(data, 4, 2), space = file.number(data, 6, 2);
+  const uint64_t type_at = begin + padded(name), space_at = type_at + padded(type), value_at = space_at + padded(space);
+  const bool ends = name > 0 && begin + name <= data.size() && data[begin + name - 1] == '\0' &&
+                    data.find('\0', begin) == begin + name - 1;
+  if (version < 1 || version > 3 || !ends || value_at > data.size()) file.fail("has a damaged attribute");
+  if (version > 1 && (file.number(data, 1, 1) & 3) != 0) return;  // type or shape kept elsewhere, by reference
+  uint64_t bytes = 0;
+  const uint64_t count = check_space(file, data.substr(space_at, space));
+  if (__builtin_mul_overflow(count, check_type(file, data.substr(type_at, type)), &bytes) ||
+      bytes > data.size() - value_at) {
+    file.fail("has a damaged attribute");
+  }
+}
+
+/// A fill value must hold the bytes that it promises.
+void check_fill(const RawFile& file, const std::string& data) {
+  const uint64_t version = file.number(data, 0, 1);
+  const bool given = version == 3 ? file.number(data, 1, 1) & 0x20 : version == 1 || file.number(data, 3, 1) != 0;
+  const size_t at = version == 3 ? 2 : 4;
+  if (given && file.number(data, at, 4) > data.size() - at - 4) file.fail("has a damaged fill value");
+}
 
 Layout parse_layout(const RawFile& file, const std::string& data) {
   const uint64_t version = file.number(data, 0, 1);
@@ -147,6 +194,10 @@ std::optional<Layout> read_layout(const std::string& path, uint64_t address, con
   const RawFile file(path, name);
   std::optional<Layout> found;
   for_each_message(file, address, [&](int type, const std::string& data) {
+    if (type == kSpace) check_space(file, data);
+    if (type == kFill) check_fill(file, data);
+    if (type == kAttribute) check_attribute(file, data);
+    if (type == kType) check_type(file, data);
     if (type != kLayout) return;
     if (found) file.fail("has two layouts");
     found = parse_layout(file, data);

@@ -19,7 +19,8 @@ struct Layout {
   uint64_t data = UINT64_MAX;    // address of contiguous data, if any was written
 };
 
-/// The layout in the object header at `address` of the file; nothing if the object is no dataset (a group).
+/// The layout in the object header at `address` of the file; nothing if the object is no dataset (a group). On the way,
+/// all messages that HDF5 would copy from are checked for what they promise.
 /// Throws Error(kBadInput, path, "'name' ...") for a damaged header, zero chunk sizes, or storage other than contiguous
 /// and chunked.
 std::optional<Layout> read_layout(const std::string& path, uint64_t address, const std::string& name);

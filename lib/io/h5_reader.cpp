@@ -255,6 +255,10 @@ H5Reader::H5Reader(const std::string& path) : state_(std::make_unique<State>()) 
   const Handle access = h5::access_properties();
   state_->file = Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
   if (!state_->file.ok()) state_->fail("", "cannot be opened as HDF5: " + h5::reason("damaged"));
+  H5O_info_t root;
+  if (H5Oget_info2(state_->file, &root, H5O_INFO_BASIC) < 0)
+    state_->fail("", "is damaged: " + h5::reason("no root group"));
+  state_->layout_at(root.addr, "/");
 }
 
 H5Reader::~H5Reader() {

@@ -53,6 +53,19 @@ void check_png(const std::string& bytes, const std::string& name) {
   }
 }
 
+/// Huffman tables of a DHT segment [at, end): at most 256 codes each. stb_image writes past its table if there are more.
+void check_huffman(const std::string& bytes, size_t at, size_t end, const std::string& name) {
+  while (at < end) {
+    uint32_t codes = 0;
+    const bool whole = end - at >= 17;
+    for (size_t i = 1; whole && i <= 16; ++i) codes += big_endian(bytes, at + i, 1);
+    if (!whole || codes > 256 || codes > end - at - 17) {
+      throw Error(Exit::kBadInput, name, "is damaged: a JPEG Huffman table is out of range", "copy or make it again");
+    }
+    at += 17 + codes;
+  }
+}
+
 /// Segments whole, down to the end-of-image marker. stb_image fills what is missing with grey.
 void check_jpeg(const std::string& bytes, const std::string& name) {
   size_t at = 2;
@@ -68,7 +81,11 @@ void check_jpeg(const std::string& bytes, const std::string& name) {
     }
     if (marker == 0xd9) return;
     if (at + 3 >= bytes.size()) break;
-    at += 2 + std::max<size_t>(2, big_endian(bytes, at + 2, 2));
+    const size_t size = marker == 0xdc ? 4 : std::max<size_t>(2, big_endian(bytes, at + 2, 2));  // DNL: as stb_image
+    const size_t next = at + 2 + size;
+    if (next > bytes.size()) break;
+    if (marker == 0xc4) check_huffman(bytes, at + 4, next, name);
+    at = next;
   }
   truncated(name, "the JPEG has no end-of-image marker");
 }
@@ -83,6 +100,8 @@ Image header_of(const std::string& bytes, const std::string& name) {
       truncated(name, "it ends inside the signature");
     throw Error(Exit::kBadInput, name, "is neither PNG nor JPEG");
   }
+  if (is_png(bytes)) check_png(bytes, name);  // before stb_image sees a byte of it
+  else check_jpeg(bytes, name);
   int width = 0, height = 0, channels = 0;
   if (!stbi_info_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()),
                              static_cast<int>(std::min<size_t>(bytes.size(), INT32_MAX)), &width, &height, &channels)) {
@@ -165,8 +184,6 @@ Image read_image(const std::string& path, int channels) { return decode_image(re
 Image decode_image(const std::string& bytes, const std::string& name, int channels) {
   Image image = header_of(bytes, name);
   if (bytes.size() > INT32_MAX) throw Error(Exit::kBadInput, name, "is too large for an image file");
-  if (is_png(bytes)) check_png(bytes, name);
-  else check_jpeg(bytes, name);
   const int wanted = channels != 0 ? channels : image.channels <= 2 ? 1 : 3;
   int width = 0, height = 0, found = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
