@@ -1,6 +1,7 @@
-# How the weights in share/models were made, from real data to the figures in their README:
+# The recipe of the weights in share/models, from real data to their figures (see share/models/README.md on how far they
+# are its output):
 #
-#   make -f share/make/models.mk            everything: about two hours on one core
+#   make -f share/make/models.mk            everything; hours on one core
 #   make -f share/make/models.mk J=2        with two threads: the same recipe; sums may differ in the last digit
 #
 # Each target is one command whose output appears only when it is whole: stop it at any time, the same command goes on.
