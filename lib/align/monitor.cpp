@@ -89,19 +89,32 @@ void Monitor::add(const Evaluation& e) {
   point.step = e.step;
   point.proxy = e.proxy.value;
   point.kl = e.kl.value;
+  history_.push_back(e);
+  const size_t index = history_.size() - 1;
   if (has_gold()) {
     gold_scores_.push_back(gold_score(e.gold_items));
-    const Tensor& now = gold_scores_.back();
-    const size_t index = gold_scores_.size() - 1;
-    if (index == 0 || now.mean().item<double>() > gold_scores_[best_].mean().item<double>()) {
+    const auto mean_gold = [this](size_t i) { return gold_scores_[i].mean().item<double>(); };
+    if (mean_gold(index) > mean_gold(best_))
       best_ = index;
+  }
+  drops_.resize(golds_.size());
+  for (size_t g = 0; g < golds_.size(); ++g) {
+    GoldDrop& drop = drops_[g];
+    drop.z = 0;
+    drop.proxy_rose = false;
+    if (index == 0 || e.gold[g].value > history_[drop.best].gold[g].value) {
+      drop.best = index;
     } else {
-      const Estimate drop = mean_of_items(gold_scores_[best_] - now);  // paired: the same noise gave both
-      point.gold_z = drop.se > 0 ? drop.value / drop.se : 0.0;
-      point.proxy_rose = e.proxy.value > history_[best_].proxy.value;
+      const int64_t row = static_cast<int64_t>(g);
+      const Estimate below = mean_of_items(history_[drop.best].gold_items[row] - e.gold_items[row]);
+      drop.z = below.se > 0 ? below.value / below.se : 0.0;
+      drop.proxy_rose = e.proxy.value > history_[drop.best].proxy.value;
+    }
+    if (std::pair(drop.proxy_rose, drop.z) > std::pair(point.proxy_rose, point.gold_z)) {
+      point.gold_z = drop.z;
+      point.proxy_rose = drop.proxy_rose;
     }
   }
-  history_.push_back(e);
   point.vendi_ratio = e.vendi.value / history_.front().vendi.value;
   points_.push_back(point);
 }
@@ -119,6 +132,21 @@ std::string Monitor::stop_rule() {
   return "";
 }
 
+Parting Monitor::parting(size_t gold) const {
+  std::vector<Tensor> evaluations;
+  for (const Evaluation& e : history_)
+    evaluations.push_back(e.gold_items[static_cast<int64_t>(gold)]);
+  const Tensor items = at::stack(evaluations);  // [evaluations,n]
+  std::vector<int64_t> peaks;
+  for (int64_t replicate = 0; replicate < kVerdictResamples; ++replicate) {
+    const Tensor counts = metrics::bootstrap_counts(items.size(1), context_.options.seed, replicate).to(at::kDouble);
+    peaks.push_back(points_[static_cast<size_t>(at::mv(items, counts).argmax().item<int64_t>())].step);
+  }
+  std::sort(peaks.begin(), peaks.end());
+  return {golds_[gold].name, points_[drops_[gold].best].step, peaks[kVerdictResamples * 25 / 1000],
+          peaks[kVerdictResamples * 975 / 1000 - 1]};
+}
+
 Verdict Monitor::verdict() const {
   Verdict v;
   if (!has_gold()) {
@@ -128,24 +156,22 @@ Verdict Monitor::verdict() const {
   if (history_.empty())
     return v;
   v.best_gold_step = points_[best_].step;
-  v.parted = points_.back().gold_z >= kPartedZ && points_.back().proxy_rose;
-  if (!v.parted) {
+  for (size_t g = 0; g < golds_.size(); ++g) {
+    if (drops_[g].parted(kPartedZ))
+      v.partings.push_back(parting(g));
+  }
+  std::stable_sort(v.partings.begin(), v.partings.end(),
+                   [](const Parting& a, const Parting& b) { return a.step < b.step; });
+  if (!v.parted()) {
     v.text = cat("proxy and gold did not part: gold was best at step ", v.best_gold_step, " of ", points_.back().step);
     return v;
   }
-  const int64_t n = context_.options.monitor_n;
-  const Tensor scores = at::stack(gold_scores_);  // [evaluations,n]
-  std::vector<int64_t> peaks;
-  for (int64_t replicate = 0; replicate < kVerdictResamples; ++replicate) {
-    const Tensor counts = metrics::bootstrap_counts(n, context_.options.seed, replicate).to(at::kDouble);
-    peaks.push_back(points_[static_cast<size_t>(at::mv(scores, counts).argmax().item<int64_t>())].step);
-  }
-  std::sort(peaks.begin(), peaks.end());
-  v.parted_step = v.best_gold_step;
-  v.low = peaks[kVerdictResamples * 25 / 1000];
-  v.high = peaks[kVerdictResamples * 975 / 1000 - 1];
-  v.text = cat("proxy and gold parted at step ", v.parted_step, " (95% interval ", v.low, " to ", v.high,
-               "): the reward kept rising while gold fell");
+  const Parting& first = v.partings.front();
+  std::vector<std::string> fell;
+  for (const Parting& p : v.partings)
+    fell.push_back(rewards::reward_dataset_name(p.gold));
+  v.text = cat("proxy and gold parted at step ", first.step, " (95% interval ", first.low, " to ", first.high,
+               "): the reward kept rising while ", join(fell, " and "), " fell");
   return v;
 }
 
@@ -155,6 +181,8 @@ io::Json Monitor::log_fields(const Evaluation& e) const {
     const std::string name = rewards::reward_dataset_name(golds_[g].name);
     fields["reward/" + name] = e.gold[g].value;
     fields["reward_se/" + name] = e.gold[g].se;
+    if (golds_.size() > 1)
+      fields["gold_z/" + name] = drops_[g].z;
   }
   if (has_gold())
     fields["gold_z"] = points_.back().gold_z;
@@ -209,6 +237,7 @@ void Monitor::restore(const nn::Checkpoint& checkpoint) {
   history_.clear();
   points_.clear();
   gold_scores_.clear();
+  drops_.clear();
   best_ = 0;
   for (const io::Json& row : state.at("evaluations")) {
     const int64_t index = static_cast<int64_t>(history_.size());

@@ -1,6 +1,5 @@
 // Seeing over-optimisation: on fixed seeds, the trained reward against rewards that are not trained on, the distance to
-// the base
-// model, and diversity.   SPDX-License-Identifier: Apache-2.0
+// the base model, and diversity.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <memory>
 #include <optional>
@@ -16,6 +15,14 @@ namespace plumb::align {
 struct GoldReward {
   std::string name;  ///< the expression
   std::unique_ptr<rewards::Reward> reward;
+};
+
+/// How far a gold reward is below its own best, at one evaluation.
+struct GoldDrop {
+  size_t best = 0;         ///< index of the evaluation that was best so far
+  double z = 0;            ///< standard errors (paired: the same noise gave both sets of samples); 0 at the best
+  bool proxy_rose = false; ///< the trained reward is above what it was at `best`
+  bool parted(double limit) const { return z >= limit && proxy_rose; }
 };
 
 /// A figure with its standard error.
@@ -34,13 +41,20 @@ struct Evaluation {
   Tensor proxy_items, gold_items;  ///< [n], [G,n] float64
 };
 
-/// What the run ended with.
-struct Verdict {
-  bool parted = false;          ///< gold fell while proxy rose, and did not come back
-  int64_t parted_step = -1;     ///< the step of gold's best
+/// Where a gold reward and the trained reward parted.
+struct Parting {
+  std::string gold;
+  int64_t step = -1;            ///< the step of that gold's best
   int64_t low = -1, high = -1;  ///< 95% bootstrap interval of that step, over the monitor's samples
-  int64_t best_gold_step = -1;  ///< -1: no gold reward
-  std::string text;             ///< one sentence
+};
+
+/// What the run ended with. Each gold reward is judged by itself, so one that rises with the trained reward does not hide
+/// another that falls.
+struct Verdict {
+  std::vector<Parting> partings;  ///< golds that fell while the trained reward rose, and did not come back; earliest first
+  int64_t best_gold_step = -1;    ///< the best mean of the standardised golds; -1: no gold reward
+  std::string text;               ///< one sentence
+  bool parted() const { return !partings.empty(); }
 };
 
 class Monitor {
@@ -62,7 +76,7 @@ class Monitor {
   const std::vector<MonitorPoint>& points() const { return points_; }
   Verdict verdict() const;
   /// Fields of the log's line: proxy, proxy_se, reward/<gold>, reward_se/<gold>, kl, kl_se, diversity (Vendi),
-  /// diversity_se, distance, distance_se.
+  /// diversity_se, distance, distance_se; gold_z and, with several golds, gold_z/<gold>.
   io::Json log_fields(const Evaluation& evaluation) const;
   /// What the figures depend on, for the manifest.
   io::Json describe() const;
@@ -73,6 +87,7 @@ class Monitor {
  private:
   Tensor gold_score(const Tensor& gold_items) const;
   void add(const Evaluation& evaluation);
+  Parting parting(size_t gold) const;
 
   TuningContext& context_;
   std::vector<GoldReward> golds_;
@@ -82,8 +97,9 @@ class Monitor {
   std::vector<bool> warned_;
   std::vector<Evaluation> history_;
   std::vector<Tensor> gold_scores_;  // [n] per evaluation: golds standardised by the first evaluation, averaged
+  std::vector<GoldDrop> drops_;      // of the last evaluation, in the order of --gold
   std::vector<MonitorPoint> points_;
-  size_t best_ = 0;  // index of the evaluation with the best gold
+  size_t best_ = 0;  // index of the evaluation with the best mean of golds
 };
 
 }  // namespace plumb::align

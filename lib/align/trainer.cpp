@@ -141,10 +141,12 @@ io::Json Trainer::summary() const {
   if (!monitor_->has_gold())
     return s;
   s["best_gold_step"] = v.best_gold_step;
-  s["parted"] = v.parted;
-  if (v.parted) {
-    s["parted_step"] = v.parted_step;
-    s["parted_interval"] = {v.low, v.high};
+  s["parted"] = v.parted();
+  if (v.parted()) {
+    s["parted_step"] = v.partings.front().step;
+    s["parted_interval"] = {v.partings.front().low, v.partings.front().high};
+    for (const Parting& p : v.partings)
+      s["partings"].push_back({{"gold", rewards::reward_dataset_name(p.gold)}, {"step", p.step}, {"interval", {p.low, p.high}}});
   }
   return s;
 }

@@ -301,10 +301,34 @@ std::unique_ptr<Reward> make_reward(const std::string& expression, const io::Spa
   return std::make_unique<ExpressionReward>(RewardSet({expression}, space, device, timeout_s));
 }
 
+namespace {
+
+/// Files by their names alone, so that a column is called the same wherever the file lies: a/b:c/d.h5,3*2 -> a/b:d.h5,3*2
+std::string without_folders(const std::string& text) {
+  std::string result;
+  bool argument = false;  // between a reward's ':' and the space, ',' or '*' that ends its file's name
+  size_t begin = 0;       // where the file's name begins in result
+  for (const char c : text) {
+    if (argument && c == '/') {
+      result.resize(begin);
+      continue;
+    }
+    if (c == ' ' || c == ',' || c == '*') argument = false;
+    result += c;
+    if (c == ':') {
+      argument = true;
+      begin = result.size();
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
 std::string reward_dataset_name(const std::string& expression) {
   const std::string text = trim(expression);
   std::string name = text.substr(0, column_length(text));
-  if (name.empty()) name = text;
+  if (name.empty()) name = without_folders(text);
   for (char& c : name) {
     if (c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '_';
   }

@@ -49,8 +49,8 @@ struct RewardSpec {
 std::unique_ptr<Reward> make_reward(const std::string& expression, const io::Space& space, at::Device device,
                                     double timeout_s = 300);
 
-/// The name a reward is stored under (/reward/NAME): COLUMN of "COLUMN=EXPRESSION", else the expression made safe for
-/// HDF5 paths ('/' -> '_').
+/// The name a reward is stored under (/reward/NAME): COLUMN of "COLUMN=EXPRESSION", else the expression with files by their
+/// names alone (class-logp:models/clf.h5 -> class-logp:clf.h5), made safe for HDF5 paths ('/' -> '_').
 std::string reward_dataset_name(const std::string& expression);
 
 }  // namespace plumb::rewards

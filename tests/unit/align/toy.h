@@ -23,6 +23,8 @@ class PixelReward final : public rewards::Reward {
 };
 
 inline Tensor darkness(const Tensor& pixels) { return -pixels.flatten(1).mean(1); }
+/// Brightness of the upper left quarter: falls as darkness rises.
+inline Tensor corner(const Tensor& pixels) { return pixels.slice(2, 0, 4).slice(3, 0, 4).flatten(1).mean(1); }
 
 class RawFeatures final : public metrics::FeatureNetwork {
  public:
@@ -47,6 +49,7 @@ inline std::unique_ptr<nn::Denoiser> toy_network(uint64_t seed = 1) {
 inline FinetuneOptions toy_options() {
   FinetuneOptions o;
   o.reward = "toy";
+  o.gold = {"corner"};
   o.epochs = 3;
   o.samples_per_epoch = 16;
   o.batch_size = 8;

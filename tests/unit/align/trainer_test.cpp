@@ -48,16 +48,15 @@ struct Run {
   RawFeatures features;
   Monitor monitor;
   Trainer trainer;
-  Run(const FinetuneOptions& o, RunFiles files, std::function<Tensor(const Tensor&)> f = darkness, bool gold = true)
+  Run(const FinetuneOptions& o, RunFiles files, std::function<Tensor(const Tensor&)> f = darkness,
+      bool gold = true)
       : toy(o, std::move(f)),
-        monitor(toy.context, golds(gold), features),
+        monitor(toy.context, golds(gold ? toy.options.gold : std::vector<std::string>{}), features),
         trainer(toy.context, *toy.method, &monitor, std::move(files)) {}
-  static std::vector<GoldReward> golds(bool gold) {
+  static std::vector<GoldReward> golds(const std::vector<std::string>& names) {
     std::vector<GoldReward> all;
-    if (gold)
-      all.push_back({"corner", std::make_unique<PixelReward>([](const Tensor& p) {
-                       return p.slice(2, 0, 4).slice(3, 0, 4).flatten(1).mean(1);
-                     })});
+    for (const std::string& name : names)
+      all.push_back({name, std::make_unique<PixelReward>(name == "darkness" ? darkness : corner)});
     return all;
   }
 };
@@ -157,17 +156,17 @@ TEST_CASE("the monitor sees a hacked reward: it stops, names the place and keeps
   o.train_batch_size = 16;
   o.monitor_every = 4;
   o.monitor_n = 24;
-  o.gold = {"corner"};  // brightness of a corner, while darkness is trained
   o.stop = {"gold-drop:z=2,k=2"};
   o.keep = "best-gold";
   const std::string log = scratch("hacked.jsonl");
   Run run(o, {"", log, "f"});
   CHECK(run.trainer.run() == RunEnd::kStopRule);
   const Verdict v = run.monitor.verdict();
-  CHECK(v.parted);
-  CHECK(v.parted_step < run.trainer.steps());
-  CHECK(v.low <= v.parted_step);
-  CHECK(v.parted_step <= v.high);
+  REQUIRE(v.partings.size() == 1);
+  CHECK(v.partings[0].gold == "corner");
+  CHECK(v.partings[0].step < run.trainer.steps());
+  CHECK(v.partings[0].low <= v.partings[0].step);
+  CHECK(v.partings[0].step <= v.partings[0].high);
   CHECK(run.trainer.steps() < 60);
   const io::Json summary = run.trainer.summary();
   CHECK(summary["kept"] == "best-gold");
@@ -184,6 +183,25 @@ TEST_CASE("the monitor sees a hacked reward: it stops, names the place and keeps
                               "diversity_se", "distance", "distance_se"})
       CHECK_MESSAGE(line.contains(field), field);
   }
+}
+
+TEST_CASE("a gold that rises with the trained reward does not hide one that falls") {
+  FinetuneOptions o = toy_options();
+  o.epochs = 20;
+  o.lr = 1e-2;
+  o.samples_per_epoch = 32;
+  o.train_batch_size = 16;
+  o.monitor_every = 4;
+  o.monitor_n = 24;
+  o.gold = {"darkness", "corner"};
+  Run run(o, {});
+  CHECK(run.trainer.run() == RunEnd::kFinished);
+  const Verdict v = run.monitor.verdict();
+  REQUIRE(v.partings.size() == 1);
+  CHECK(v.partings[0].gold == "corner");
+  CHECK(v.text.find("corner fell") != std::string::npos);
+  CHECK(run.monitor.points().back().gold_z > 2);
+  CHECK(run.trainer.summary()["partings"][0]["gold"] == "corner");
 }
 
 TEST_CASE("a KL limit stops the run") {

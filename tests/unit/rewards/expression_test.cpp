@@ -81,7 +81,8 @@ TEST_CASE("expression: names, arguments, columns") {
 TEST_CASE("expression: what is stored under which name") {
   CHECK(reward_dataset_name("jpeg-compressibility") == "jpeg-compressibility");
   CHECK(reward_dataset_name(" a*2+b ") == "a*2+b");
-  CHECK(reward_dataset_name("class-logp:runs/c.h5,3") == "class-logp:runs_c.h5,3");
+  CHECK(reward_dataset_name("class-logp:runs/c.h5,3") == "class-logp:c.h5,3");
+  CHECK(reward_dataset_name("class-logp:/a/b/c.h5*2+brightness/3") == "class-logp:c.h5*2+brightness_3");
   CHECK(reward_dataset_name("kB=jpeg-incompressibility/2") == "kB");
   CHECK(reward_dataset_name("exec:A=1 ./x") == "exec:A=1 ._x");  // '=' after ':' names nothing
   CHECK(Expression::parse("kB=jpeg-incompressibility").column() == "kB");
