@@ -82,8 +82,8 @@ void configure_process(const ToolInfo& info, const CommonOptions& common) {
   const int threads = common.threads > 0 ? static_cast<int>(common.threads) : default_threads();
   setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 1);  // these are read once, when LibTorch is loaded
   // A thread that waits at a barrier spins; where other jobs share the cores it then keeps the one it waits for from running,
-  // and steps take 10 times as long and more. 20000 rounds are some 50 us, about what waking a sleeper takes.
-  if (!std::getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "20000", 0);
+  // and a training step on two threads takes 7 times as long (with 20000 rounds; libgomp's own default is longer still).
+  if (!std::getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "1000", 0);
 }
 
 int run_tool(const ToolInfo& info, const std::vector<std::string>& args, OptionTable& table, CommonOptions& common,

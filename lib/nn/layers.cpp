@@ -8,6 +8,12 @@
 #include "nn/init.h"
 
 namespace plumb::nn {
+namespace {
+
+/// The adapter's factor is put on its few inner channels, not on the whole output.
+Tensor scaled(const Tensor& x, double factor) { return factor == 1.0 ? x : x * factor; }
+
+}  // namespace
 
 Linear::Linear(int64_t in, int64_t out, bool bias) : weight_(at::zeros({out, in})) {
   register_parameter("weight", weight_);
@@ -19,7 +25,10 @@ Linear::Linear(int64_t in, int64_t out, bool bias) : weight_(at::zeros({out, in}
 
 Tensor Linear::forward(const Tensor& x) {
   Tensor y = at::linear(x, weight_, bias_);
-  if (lora_active()) y = y + at::linear(at::linear(x, lora_a_), lora_b_) * lora_factor();
+  if (lora_active()) {
+    const Tensor low = scaled(at::linear(x, lora_a_), lora_factor());
+    y.view({-1, y.size(-1)}).addmm_(low.view({-1, low.size(-1)}), lora_b_.t());
+  }
   return y;
 }
 
@@ -36,7 +45,11 @@ Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t 
 
 Tensor Conv2d::forward(const Tensor& x) {
   Tensor y = at::conv2d(x, weight_, bias_, stride_, padding_);
-  if (lora_active()) y = y + at::conv2d(at::conv2d(x, lora_a_, {}, stride_, padding_), lora_b_) * lora_factor();
+  if (lora_active()) {
+    const Tensor low = scaled(at::conv2d(x, lora_a_, {}, stride_, padding_), lora_factor());
+    const Tensor up = lora_b_.flatten(1).unsqueeze(0).expand({x.size(0), -1, -1});
+    y = y.flatten(2).baddbmm_(up, low.flatten(2)).view(y.sizes());
+  }
   return y;
 }
 

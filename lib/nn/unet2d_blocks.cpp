@@ -87,7 +87,7 @@ Tensor Attention::forward(const Tensor& x) {
   const auto heads = [&](const Tensor& y) { return y.view({batch, positions, heads_, head_dim_}).transpose(1, 2); };
   h = at::scaled_dot_product_attention(heads(to_q_.forward(h)), heads(to_k_.forward(h)), heads(to_v_.forward(h)));
   h = to_out_.forward(h.transpose(1, 2).reshape({batch, positions, heads_ * head_dim_}));
-  Tensor y = h.transpose(1, 2).reshape(x.sizes()) + x;
+  Tensor y = h.transpose(1, 2).contiguous().view(x.sizes()) + x;
   return output_scale_ == 1 ? y : y / output_scale_;
 }
 
