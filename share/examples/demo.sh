@@ -29,7 +29,7 @@ measure "$models/fashion-mnist.h5" base
 
 step "3/5 tuning for $reward (about three minutes); held out: the classifier's log-probability of the class asked for"
 [ -e tuned.h5 ] ||
-  finetune --model "$models/fashion-mnist.h5" --method ddpo-is --reward "$reward" --gold "$gold" --gold brightness \
+  finetune --model "$models/fashion-mnist.h5" --method ddpo-is --reward "$reward" --gold "$gold" \
     --seed 7 --epochs 12 --samples-per-epoch 64 --sampler-steps 20 --lr 1e-3 \
     --monitor-every 3 --monitor-n 64 -o tuned.h5 >/dev/null
 

@@ -27,7 +27,7 @@ $(MODELS)/fashion-mnist.h5: | $(WORK)/train.h5
 	$(BIN)/pretrain $(WORK)/train.h5 --steps 5000 --batch-size 64 --seed 1 -j $(J) --log $(WORK)/fashion-mnist.log.jsonl -o $@
 
 $(MODELS)/fashion-mnist-classifier.h5: | $(WORK)/train.h5 $(WORK)/test.h5
-	$(BIN)/reward-train $(WORK)/train.h5 --network small --epochs 8 --lr 3e-3 --flip --shift 1 --held-out 0.05 --calibrate \
+	$(BIN)/reward-train $(WORK)/train.h5 --network small --epochs 16 --lr 3e-3 --flip --shift 1 --held-out 0.05 --calibrate \
 	  --test $(WORK)/test.h5 -j $(J) --log $(WORK)/fashion-mnist-classifier.log.jsonl -o $@
 
 # Distances of 5,000 samples to the 10,000 test images, on the classifier's penultimate features; and what the distance of

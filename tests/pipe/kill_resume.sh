@@ -68,9 +68,10 @@ trial finetune-lora 8 "$@" -o out.h5
 trial finetune-full 4 "$@" --full --keep best-gold --kl-penalty 0.1 --kl-target 1 -o out.h5
 
 # A run too long to end: each way of being told to stop ends it with status 75, a checkpoint and a word on what to do next.
-long() { pretrain -q -j 1 --denoiser tiny.json --steps 10000000 --batch-size 8 -o long.h5 "$@" data.h5 >manifest 2>errors; }
+# exec: the signal must reach the command, not a shell that waits for it.
+long() { exec pretrain -q -j 1 --denoiser tiny.json --steps 10000000 --batch-size 8 -o long.h5 "$@" data.h5 >manifest 2>errors; }
 status=0
-long --time-limit 1 || status=$?
+(long --time-limit 1) || status=$?
 [ "$status" = 75 ] && [ -s long.h5.ckpt ] || fail "--time-limit: exit $status" errors
 grep -q 'run the same command again' errors || fail "--time-limit does not say what to do" errors
 for signal in USR1 INT TERM; do
@@ -83,7 +84,7 @@ for signal in USR1 INT TERM; do
 done
 echo "ok stops: --time-limit, USR1, INT and TERM end with status 75"
 status=0
-long --lr 0.1 || status=$?
+(long --lr 0.1) || status=$?
 [ "$status" = 3 ] || fail "a checkpoint of another command was taken: exit $status" errors
 [ ! -e long.h5 ] || fail "a file under its final name that is not whole"
 echo "ok foreign checkpoint: refused"
