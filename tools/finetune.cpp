@@ -55,8 +55,16 @@ int run(cli::Context& ctx, const Options& given) {
       .precision = nn::parse_precision(given.common.precision, device, true)};
   align::Policy policy(model.network(), model.frozen(), schedule, codec->model_shape(), policy_options, device);
   const auto reward = rewards::make_reward(o.reward, space, device, o.reward_timeout_s);
-  align::TuningContext context{policy, *reward, *codec, o};
-  const auto method = align::make_method(o, policy);
+  std::vector<align::Constraint> constraints;
+  for (const std::string& text : o.constraints) {
+    const align::ConstraintSpec spec = align::parse_constraint(text);
+    constraints.push_back({spec, rewards::make_reward(spec.expression, space, device, o.reward_timeout_s)});
+  }
+  std::unique_ptr<metrics::FeatureNetwork> critic_features;
+  if (align::uses_critic_features(o))
+    critic_features = metrics::make_feature_network(o.tdpo.features, space, device);
+  align::TuningContext context{policy, *reward, *codec, o, &constraints, critic_features.get()};
+  const auto method = align::make_method(context);
   std::unique_ptr<metrics::FeatureNetwork> features;
   std::unique_ptr<align::Monitor> monitor;
   if (o.monitor_every > 0) {
@@ -82,6 +90,10 @@ int run(cli::Context& ctx, const Options& given) {
   io::H5Writer output = ctx.create("model");
   io::Manifest manifest = ctx.manifest("model", {{"model", base}});
   io::Json about{{"method", method->name()}, {"reward", reward->describe()}, {"plan", plan}};
+  for (const align::Constraint& constraint : constraints)
+    about["constraints"].push_back({{"reward", constraint.reward->describe()}, {"floor", constraint.spec.floor}});
+  if (critic_features)
+    about["critic"] = {{"features", critic_features->name()}, {"features_digest", critic_features->digest()}};
   if (monitor)
     about["monitor"] = monitor->describe();
   const io::Json identity{{"config", manifest.json().at("config")}, {"model", base.sha256()}, {"finetune", about}};

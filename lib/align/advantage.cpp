@@ -39,6 +39,32 @@ Tensor global_advantage(const Tensor& rewards) {
   return (rewards.to(at::kDouble) - m.mean) / (m.std + 1e-8);
 }
 
+GroupSpread parse_group_spread(const std::string& text) {
+  if (text == "global")
+    return GroupSpread::kGlobal;
+  if (text == "group")
+    return GroupSpread::kGroup;
+  throw Error(Exit::kUsage, "--grpo.std", "unknown value '" + text + "'", "global or group");
+}
+
+Tensor group_advantage(const std::vector<std::string>& prompts, const Tensor& rewards, GroupSpread spread) {
+  const std::vector<double> values = to_vector(rewards);
+  std::map<std::string, std::vector<double>> groups;
+  for (size_t i = 0; i < values.size(); ++i)
+    groups[prompts.at(i)].push_back(values[i]);
+  std::map<std::string, Moments> by_prompt;
+  for (const auto& [prompt, group] : groups)
+    by_prompt[prompt] = moments(group);
+  const double all = moments(values).std;
+  Tensor advantage = at::empty({static_cast<int64_t>(values.size())}, at::kDouble);
+  double* out = advantage.mutable_data_ptr<double>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Moments& m = by_prompt.at(prompts[i]);
+    out[i] = (values[i] - m.mean) / ((spread == GroupSpread::kGlobal ? all : m.std) + 1e-4);
+  }
+  return advantage;
+}
+
 RewardTracker::RewardTracker(int64_t size, int64_t min_count)
     : size_(static_cast<size_t>(size)), min_count_(static_cast<size_t>(min_count)) {
   if (min_count > size)

@@ -17,6 +17,14 @@ using at::Tensor;
 /// Source: Black et al. 2024 (DDPO), sec. 4.3, and its code.
 Tensor global_advantage(const Tensor& rewards);
 
+/// The standard deviation that divides a group's advantages: of all rewards of the epoch, or of the group's.
+enum class GroupSpread { kGlobal, kGroup };
+GroupSpread parse_group_spread(const std::string& text);
+
+/// (r - mean of its prompt's rewards) / (std + 1e-4), [N] float64; std divided by N. A prompt with one sample, or with equal
+/// rewards, gives 0. Source: Shao et al. 2024 (GRPO), sec. 4.1; Liu et al. 2025 (Flow-GRPO), code.
+Tensor group_advantage(const std::vector<std::string>& prompts, const Tensor& rewards, GroupSpread spread);
+
 /// Rewards seen lately, by prompt: normalises each prompt by its own history, so that easy prompts do not drown hard
 /// ones. Source: Black et al. 2024, app. D.1.
 class RewardTracker {

@@ -9,9 +9,7 @@ namespace {
 
 class DdpoIs final : public PolicyGradient {
  public:
-  DdpoIs(const FinetuneOptions& options, const Policy& policy)
-      : PolicyGradient(options, policy),
-        clip_range_(options.clip_range > 0 ? options.clip_range : equivalent_clip_range(policy.dimension())) {}
+  explicit DdpoIs(const TuningContext& context) : PolicyGradient(context), clip_range_(clip_range_of(context)) {}
   std::string name() const override { return "ddpo-is"; }
 
   io::Json plan() const override {
@@ -31,8 +29,6 @@ class DdpoIs final : public PolicyGradient {
 
 }  // namespace
 
-std::unique_ptr<Method> make_ddpo_is(const FinetuneOptions& options, const Policy& policy) {
-  return std::make_unique<DdpoIs>(options, policy);
-}
+std::unique_ptr<Method> make_ddpo_is(const TuningContext& context) { return std::make_unique<DdpoIs>(context); }
 
 }  // namespace plumb::align

@@ -11,7 +11,7 @@ namespace {
 
 class DdpoSf final : public PolicyGradient {
  public:
-  DdpoSf(const FinetuneOptions& options, const Policy& policy) : PolicyGradient(options, policy) {
+  explicit DdpoSf(const TuningContext& context) : PolicyGradient(context) {
     if (updates_per_epoch() != 1)
       throw Error(Exit::kUsage, "--method", cat("ddpo-sf allows one update per rollout, not ", updates_per_epoch()),
                   "leave out --train-batch-size and --inner-epochs, or use ddpo-is");
@@ -26,8 +26,6 @@ class DdpoSf final : public PolicyGradient {
 
 }  // namespace
 
-std::unique_ptr<Method> make_ddpo_sf(const FinetuneOptions& options, const Policy& policy) {
-  return std::make_unique<DdpoSf>(options, policy);
-}
+std::unique_ptr<Method> make_ddpo_sf(const TuningContext& context) { return std::make_unique<DdpoSf>(context); }
 
 }  // namespace plumb::align

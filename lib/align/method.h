@@ -1,15 +1,19 @@
 // A fine-tuning method says what it collects, its gradients, its state. The loop, the monitor, logging, resume and the
-// policy's
-// optimiser are the trainer's, once (trainer.h).   SPDX-License-Identifier: Apache-2.0
+// policy's optimiser are the trainer's, once (trainer.h).   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <map>
 #include <memory>
 #include <string>
 
+#include "align/constraint.h"
 #include "align/options.h"
 #include "align/policy.h"
 #include "align/rollout.h"
 #include "nn/checkpoint.h"
+
+namespace plumb::metrics {
+class FeatureNetwork;
+}
 
 namespace plumb::align {
 
@@ -19,6 +23,8 @@ struct TuningContext {
   rewards::Reward& reward;
   const nn::Codec& codec;
   const FinetuneOptions& options;
+  const std::vector<Constraint>* constraints = nullptr;       ///< null: none
+  metrics::FeatureNetwork* critic_features = nullptr;         ///< for methods that uses_critic_features() says
 };
 
 /// Figures of one update for the log: means weighted by batch rows, and maxima.
@@ -58,7 +64,7 @@ class Method {
   virtual io::Json plan() const = 0;
 };
 
-/// The method of a name in methods.def. Checks what it can of the options. Throws Error(kUsage).
-std::unique_ptr<Method> make_method(const FinetuneOptions& options, const Policy& policy);
+/// The method that context.options names, of methods.def. Checks what it can of the options. Throws Error(kUsage).
+std::unique_ptr<Method> make_method(const TuningContext& context);
 
 }  // namespace plumb::align

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "align/constraint.h"
 #include "align/stop_rules.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -18,7 +19,26 @@ void refuse_if_set(const std::function<bool(const std::string&)>& was_set, const
       throw Error(Exit::kUsage, "--" + option, "has no effect " + reason, "leave it out");
 }
 
+/// Options named after a method, "METHOD.option".
+std::vector<std::string> options_of(const std::string& method) {
+  FinetuneOptions defaults;
+  OptionTable table;
+  describe(table, defaults);
+  std::vector<std::string> names;
+  for (const std::string& name : table.names())
+    if (name.rfind(method + ".", 0) == 0)
+      names.push_back(name);
+  return names;
+}
+
+bool is_tdpo(const FinetuneOptions& o) { return o.method == "tdpo" || o.method == "tdpo-r"; }
+
 }  // namespace
+
+double learning_rate(const FinetuneOptions& o) { return o.lr.value_or(is_tdpo(o) ? 3e-4 : 1e-3); }
+double advantage_limit(const FinetuneOptions& o) { return o.advantage_clip.value_or(is_tdpo(o) || o.method == "dpok" ? 0.0 : 5.0); }
+double kl_weight(const FinetuneOptions& o) { return o.kl_coef.value_or(o.method == "dpok" ? 1e-3 : 0.0); }
+bool uses_critic_features(const FinetuneOptions& o) { return is_tdpo(o); }
 
 void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& was_set) {
   if (!(o.eta > 0))
@@ -26,6 +46,28 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
                 "use --eta 1");
   if (o.method == "ddpo-sf")
     refuse_if_set(was_set, {"clip-range"}, "with --method ddpo-sf, which has no ratio to clip");
+  if (!is_tdpo(o))
+    refuse_if_set(was_set, options_of("tdpo"), "with --method " + o.method);
+  for (const char* method : {"dpok", "grpo"})
+    if (o.method != method)
+      refuse_if_set(was_set, options_of(method), "with --method " + o.method);
+  if (o.method == "tdpo")
+    refuse_if_set(was_set, {"tdpo.reset", "tdpo.reset-every", "tdpo.reset-seed"}, "with --method tdpo, which resets nothing");
+  if (o.method == "dpok" && o.dpok.value_updates == 0)
+    refuse_if_set(was_set, {"dpok.value-lr", "dpok.value-batch"}, "without a value network");
+  if (o.method == "dpok" && o.dpok.reward == "raw" && !o.constraints.empty())
+    throw Error(Exit::kUsage, "--constraint", "weighs normalised rewards", "--dpok.reward normalised");
+  if (o.method == "grpo")
+    refuse_if_set(was_set, {"advantage", "tracker-size", "tracker-min"}, "with --method grpo, whose groups are its own");
+  const bool columns = o.update_order == "columns" || (o.update_order == "auto" && is_tdpo(o));
+  if (!columns && o.timestep_fraction == 1.0)
+    refuse_if_set(was_set, {"step-order"}, "where each update takes all steps of its samples");
+  if (o.constraints.empty())
+    refuse_if_set(was_set, {"constraint-lr", "constraint-max"}, "without --constraint");
+  for (const std::string& constraint : o.constraints)
+    parse_constraint(constraint);
+  if (kl_weight(o) == 0)
+    refuse_if_set(was_set, {"kl-form"}, "without --kl-coef");
   if (o.advantage == "global")
     refuse_if_set(was_set, {"tracker-size", "tracker-min"}, "with --advantage global");
   if (o.full)

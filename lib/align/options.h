@@ -1,12 +1,13 @@
 // Settings of fine-tuning as one plain struct with its option rows. Free of LibTorch, so that the command's front can
-// parse
-// them before the library is loaded (lib/cli/tool.h).   SPDX-License-Identifier: Apache-2.0
+// parse them before the library is loaded (lib/cli/tool.h).   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "align/method_options.h"
 #include "core/options.h"
 
 namespace plumb::align {
@@ -33,21 +34,33 @@ struct FinetuneOptions {
   int64_t inner_epochs = 1;
   double timestep_fraction = 1.0;
   double max_step_gain = 4.0;
-  double lr = 1e-3, weight_decay = 1e-4, grad_clip = 1.0;
+  std::string update_order = "auto", step_order = "shuffled";
+  std::optional<double> lr;  ///< learning_rate()
+  double weight_decay = 1e-4, grad_clip = 1.0;
   double clip_range = 0.0;  ///< 0: equivalent_clip_range
   std::string logprob_reduce = "mean";
 
   // Advantages
   std::string advantage = "per-prompt";
   int64_t tracker_size = 32, tracker_min = 16;  ///< M, m
-  double advantage_clip = 5.0;
+  std::optional<double> advantage_clip;  ///< advantage_limit()
+
+  // Other rewards
+  std::vector<std::string> constraints;  ///< "EXPR>=FLOOR"
+  double constraint_lr = 0.1, constraint_max = 10;
 
   // Distance to the base model
-  double kl_coef = 0.0;
+  std::optional<double> kl_coef;  ///< kl_weight()
+  std::string kl_form = "exact";
   double kl_penalty = 0.0;
   std::string kl_shape = "clip";
   double kl_target = 0.0;
   int64_t kl_horizon = 2000;
+
+  // Of single methods
+  TdpoOptions tdpo;
+  DpokOptions dpok;
+  GrpoOptions grpo;
 
   // What is trained
   int64_t lora_rank = 4;
@@ -80,6 +93,14 @@ inline std::vector<std::string> method_names() {
 #undef PLUMB_METHOD
   };
 }
+
+/// What holds where the user gave no value: the method's own default.
+double learning_rate(const FinetuneOptions& options);    ///< 3e-4 for tdpo and tdpo-r, which step for every column; else 1e-3
+double advantage_limit(const FinetuneOptions& options);  ///< 0, no limit, for tdpo, tdpo-r and dpok; else 5
+double kl_weight(const FinetuneOptions& options);        ///< 0.001 for dpok (published: 0.01 against 10 for the reward); else 0
+
+/// Whether the method reads pictures of the chain's states through --tdpo.features.
+bool uses_critic_features(const FinetuneOptions& options);
 
 /// Fills in what depends on other options and refuses what does not fit together, before anything is loaded.
 /// `was_set(option)` says which options the user gave: one that the chosen method would ignore is an Error(kUsage).
@@ -114,7 +135,11 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
         "ones of short "
         "chains; 0 = train on all")
       .range(0.0, 1e9);
-  t.add("lr", &o.lr, "learning rate of AdamW").range(0.0, 1.0);
+  t.add("update-order", &o.update_order,
+        "an optimiser step for whole trajectories, or for each column of permuted steps; auto = columns for tdpo, tdpo-r")
+      .one_of({"auto", "trajectories", "columns"});
+  t.add("step-order", &o.step_order, "steps of a sample in updates: permuted, or as the chain has them").one_of({"shuffled", "chain"});
+  t.add("lr", &o.lr, "learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4").range(0.0, 1.0);
   t.add("weight-decay", &o.weight_decay, "decoupled weight decay").range(0.0, 1.0);
   t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping").range(0.0, 1e9);
   t.add("clip-range", &o.clip_range,
@@ -130,16 +155,29 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
       .one_of({"per-prompt", "global"});
   t.add("tracker-size", &o.tracker_size, "rewards remembered for each prompt").range(1, 1e6);
   t.add("tracker-min", &o.tracker_min, "rewards a prompt needs before its own statistics are used").range(1, 1e6);
-  t.add("advantage-clip", &o.advantage_clip, "largest absolute advantage; 0 = no limit").range(0.0, 1e6);
+  t.add("advantage-clip", &o.advantage_clip, "largest absolute advantage; 0 = no limit; default 5, for tdpo, tdpo-r and dpok none").range(0.0, 1e6);
+
+  t.group("Other rewards");
+  t.add("constraint", &o.constraints, "reward whose mean is to stay at or above a floor, by a Lagrange multiplier; repeatable")
+      .metavar("EXPR>=FLOOR");
+  t.add("constraint-lr", &o.constraint_lr, "step of a multiplier for each standard deviation below the floor, once an epoch")
+      .range(0.0, 1e6);
+  t.add("constraint-max", &o.constraint_max, "largest multiplier").range(0.0, 1e9);
 
   t.group("Distance to the base model");
-  t.add("kl-coef", &o.kl_coef, "weight of the exact KL to the base model in the loss").range(0.0, 1e9);
+  t.add("kl-coef", &o.kl_coef, "weight of the KL to the base model in the loss; default 0, for dpok 0.001").range(0.0, 1e9);
+  t.add("kl-form", &o.kl_form, "the exact KL of each step, or the plain mean square difference of predicted noise")
+      .one_of({"exact", "plain"});
   t.add("kl-penalty", &o.kl_penalty, "weight of the log-ratio to the base model subtracted from the steps' returns")
       .range(0.0, 1e9);
   t.add("kl-shape", &o.kl_shape, "function of the log-ratio used by --kl-penalty")
       .one_of({"kl", "abs", "square", "clip", "approx", "js"});
   t.add("kl-target", &o.kl_target, "adapt --kl-penalty towards this path log-ratio; 0 = fixed").range(0.0, 1e9);
   t.add("kl-horizon", &o.kl_horizon, "samples over which --kl-target adapts").range(1, 1e12);
+
+  describe(t, o.tdpo);
+  describe(t, o.dpok);
+  describe(t, o.grpo);
 
   t.group("What is trained");
   t.add("lora-rank", &o.lora_rank, "rank of the adapter").range(1, 4096);

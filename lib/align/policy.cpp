@@ -128,6 +128,13 @@ Tensor Policy::kl_to_reference(const diffusion::Transition& policy, const Tensor
   return diffusion::gaussian_kl(policy.mean, base.mean, policy.sigma, reduce).to(at::kDouble);
 }
 
+Tensor Policy::noise_gap_to_reference(const diffusion::Transition& policy, const Tensor& reference_output,
+                                      const Tensor& x_t, const Tensor& step) const {
+  const diffusion::Transition base = transition(reference_output, x_t, step);
+  const Tensor a = alpha_table_.index_select(0, step);  // eps = (x_t - sqrt(a) x0) / sqrt(1 - a)
+  return (policy.x0 - base.x0).to(at::kDouble).square().flatten(1).mean(1) * a / (1 - a);
+}
+
 Tensor Policy::sample(const std::vector<int64_t>& items, uint64_t seed, const nn::Condition& condition,
                       const diffusion::StepObserver& on_step) {
   const at::NoGradGuard no_grad;

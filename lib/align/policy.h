@@ -77,6 +77,11 @@ class Policy {
   Tensor kl_to_reference(const diffusion::Transition& transition, const Tensor& reference_output, const Tensor& x_t,
                          const Tensor& step, diffusion::Reduce reduce) const;
 
+  /// Mean over an item's elements of (eps - eps_ref)^2, the noise that the two outputs predict: the KL of a step without its
+  /// weight c^2 / (2 sigma^2). [B] float64. Source: the released code of Fan et al. 2023 (DPOK).
+  Tensor noise_gap_to_reference(const diffusion::Transition& transition, const Tensor& reference_output,
+                                const Tensor& x_t, const Tensor& step) const;
+
   /// Runs chains of the current weights without gradients; see diffusion::run_chain.
   Tensor sample(const std::vector<int64_t>& items, uint64_t seed, const nn::Condition& condition,
                 const diffusion::StepObserver& on_step);

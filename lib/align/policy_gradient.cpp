@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "core/progress.h"
@@ -13,25 +14,63 @@
 
 namespace plumb::align {
 
-PolicyGradient::PolicyGradient(const FinetuneOptions& options, const Policy& policy, UpdateOrder order)
-    : options_(options),
-      plan_(make_update_plan(options.samples_per_epoch, policy.trained_steps(), options.timestep_fraction,
-                             options.train_batch_size, options.grad_accumulation, options.inner_epochs, order)),
-      sampler_steps_(policy.steps()),
-      kl_(options.kl_penalty, options.kl_target, options.kl_horizon),
-      kl_shape_(parse_kl_shape(options.kl_shape)) {
-  if (options.advantage == "per-prompt")
-    tracker_.emplace(options.tracker_size, options.tracker_min);
+namespace {
+
+UpdatePlan plan_of(const FinetuneOptions& o, const Policy& policy, UpdateOrder order) {
+  if (o.update_order != "auto")
+    order = o.update_order == "columns" ? UpdateOrder::kColumns : UpdateOrder::kTrajectories;
+  return make_update_plan(o.samples_per_epoch, policy.trained_steps(), o.timestep_fraction, o.train_batch_size,
+                          o.grad_accumulation, o.inner_epochs, order, o.step_order == "shuffled");
+}
+
+std::vector<double> floors_of(const TuningContext& context) {
+  std::vector<double> floors;
+  if (context.constraints != nullptr)
+    for (const Constraint& c : *context.constraints)
+      floors.push_back(c.spec.floor);
+  return floors;
+}
+
+}  // namespace
+
+PolicyGradient::PolicyGradient(const TuningContext& context, UpdateOrder order)
+    : options_(context.options),
+      plan_(plan_of(context.options, context.policy, order)),
+      sampler_steps_(context.policy.steps()),
+      multipliers_(floors_of(context), context.options.constraint_lr, context.options.constraint_max),
+      kl_(context.options.kl_penalty, context.options.kl_target, context.options.kl_horizon),
+      kl_shape_(parse_kl_shape(context.options.kl_shape)) {
+  const size_t constraints = floors_of(context).size();
+  if (options_.advantage == "per-prompt")
+    trackers_.assign(1 + constraints, RewardTracker(options_.tracker_size, options_.tracker_min));
+  for (size_t j = 0; j < constraints; ++j)
+    constraint_names_.push_back((*context.constraints)[j].name());
+}
+
+double PolicyGradient::clip_range_of(const TuningContext& context) {
+  return context.options.clip_range > 0 ? context.options.clip_range : equivalent_clip_range(context.policy.dimension());
+}
+
+Tensor PolicyGradient::normalised(const Rollout& rollout, const Tensor& values, RewardTracker* tracker) {
+  return tracker != nullptr ? tracker->advantage(rollout.prompts(), values) : global_advantage(values);
 }
 
 Tensor PolicyGradient::normalised_rewards(const Rollout& rollout) {
-  return tracker_ ? tracker_->advantage(rollout.prompts(), rollout.reward) : global_advantage(rollout.reward);
+  const auto tracker = [this](size_t index) { return trackers_.empty() ? nullptr : &trackers_.at(index); };
+  const Tensor own = normalised(rollout, rollout.reward, tracker(0));
+  std::vector<Tensor> of_constraints;
+  for (size_t j = 0; j < constraint_names_.size(); ++j)
+    of_constraints.push_back(normalised(rollout, constraint_values_[static_cast<int64_t>(j)], tracker(1 + j)));
+  return of_constraints.empty() ? own : multipliers_.combine(own, at::stack(of_constraints));
+}
+
+Tensor PolicyGradient::limited(const Tensor& advantage) const {
+  const double limit = advantage_limit(options_);
+  return limit > 0 ? advantage.clamp(-limit, limit) : advantage;
 }
 
 Tensor PolicyGradient::advantages(const Rollout& rollout, const Tensor& penalties) {
-  const Tensor per_step = discounted_returns(normalised_rewards(rollout), penalties, rollout.steps(), 1.0);
-  const double limit = options_.advantage_clip;
-  return limit > 0 ? per_step.clamp(-limit, limit) : per_step;
+  return limited(discounted_returns(normalised_rewards(rollout), penalties, rollout.steps(), 1.0));
 }
 
 bool PolicyGradient::collect(TuningContext& context, int64_t epoch) {
@@ -48,6 +87,12 @@ bool PolicyGradient::collect(TuningContext& context, int64_t epoch) {
   if (!rollout)
     return false;
   rollout->reward = score(context.reward, options_.reward, *rollout);
+  if (!constraint_names_.empty()) {
+    std::vector<Tensor> values;
+    for (const Constraint& c : *context.constraints)
+      values.push_back(score(*c.reward, c.spec.expression, *rollout));
+    constraint_values_ = at::stack(values);
+  }
 
   epoch_log_.clear();
   epoch_log_["reward"] = rollout->reward.mean().item<double>();
@@ -60,9 +105,16 @@ bool PolicyGradient::collect(TuningContext& context, int64_t epoch) {
     epoch_log_["path_log_ratio"] = path;
     kl_.update(path, plan_.samples);
   }
+  observe(context, *rollout);
   advantage_ = advantages(*rollout, penalties).contiguous();
-  if (tracker_)
-    epoch_log_["own_statistics"] = tracker_->history_share();
+  for (size_t j = 0; j < constraint_names_.size(); ++j) {
+    epoch_log_["constraint/" + constraint_names_[j]] = constraint_values_[static_cast<int64_t>(j)].mean().item<double>();
+    epoch_log_["multiplier/" + constraint_names_[j]] = multipliers_.values()[j];
+  }
+  if (!constraint_names_.empty())
+    multipliers_.update(constraint_values_);
+  if (!trackers_.empty())
+    epoch_log_["own_statistics"] = trackers_.front().history_share();
   rollout_ = std::move(rollout);
   return true;
 }
@@ -84,13 +136,20 @@ TransitionBatch PolicyGradient::gather(const TuningContext& context, const std::
   batch.step = steps.to(device);
   batch.log_prob_old = rollout_->log_prob.flatten().index_select(0, step_row).to(device);
   batch.advantage = advantage_.flatten().index_select(0, step_row).to(device);
-  batch.sample = samples.to(device);
+  batch.row = step_row;
   batch.condition = rollout_->condition.index(samples).to(device);
   return batch;
 }
 
+std::vector<UpdatePlan::Transition> PolicyGradient::used_transitions(int64_t epoch, int64_t index) const {
+  const std::vector<UpdatePlan::Transition> all = plan_.transitions(options_.seed, epoch, index);
+  std::vector<UpdatePlan::Transition> used;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(used), [this](const auto& t) { return contributes(t.sample); });
+  return used.empty() ? all : used;
+}
+
 UpdateLog PolicyGradient::accumulate_gradients(TuningContext& context, int64_t epoch, int64_t index) {
-  const std::vector<UpdatePlan::Transition> picked = plan_.transitions(options_.seed, epoch, index);
+  const std::vector<UpdatePlan::Transition> picked = used_transitions(epoch, index);
   const size_t chunk = static_cast<size_t>(options_.batch_size);
   UpdateLog log;
   for (const auto& [name, value] : epoch_log_)
@@ -104,14 +163,15 @@ UpdateLog PolicyGradient::accumulate_gradients(TuningContext& context, int64_t e
     const PolicyEvaluation policy = context.policy.evaluate(batch.x_t, batch.x_next, batch.step, batch.condition);
     const LossTerms terms = loss(policy, batch);
     Tensor total = terms.loss;
-    if (options_.kl_coef > 0) {
+    if (const double weight = kl_weight(options_); weight > 0) {
       const Tensor reference = context.policy.reference_output(batch.x_t, batch.step, batch.condition);
-      const Tensor kl =
-          context.policy
-              .kl_to_reference(policy.transition, reference, batch.x_t, batch.step, context.policy.options().reduce)
-              .mean();
+      const Tensor kl = (options_.kl_form == "plain"
+                             ? context.policy.noise_gap_to_reference(policy.transition, reference, batch.x_t, batch.step)
+                             : context.policy.kl_to_reference(policy.transition, reference, batch.x_t, batch.step,
+                                                              context.policy.options().reduce))
+                            .mean();
       log.add_mean("kl_step", kl.item<double>(), share);
-      total = total + options_.kl_coef * kl;
+      total = total + weight * kl;
     }
     (total * share).backward();
     log.add_mean("loss", total.item<double>(), share);
@@ -126,8 +186,9 @@ UpdateLog PolicyGradient::accumulate_gradients(TuningContext& context, int64_t e
 
 void PolicyGradient::save(nn::Checkpoint& checkpoint, bool collected) const {
   io::Json& state = checkpoint.state["policy_gradient"] = io::Json::object();
-  if (tracker_)
-    state["tracker"] = tracker_->to_json();
+  for (const RewardTracker& tracker : trackers_)
+    state["trackers"].push_back(tracker.to_json());
+  state["multipliers"] = multipliers_.to_json();
   state["kl_penalty"] = kl_.value();
   if (!collected)
     return;
@@ -143,8 +204,9 @@ void PolicyGradient::save(nn::Checkpoint& checkpoint, bool collected) const {
 
 void PolicyGradient::restore(const nn::Checkpoint& checkpoint, bool collected) {
   const io::Json& state = checkpoint.state.at("policy_gradient");
-  if (tracker_)
-    tracker_->restore(state.at("tracker"));
+  for (size_t k = 0; k < trackers_.size(); ++k)
+    trackers_[k].restore(state.at("trackers").at(k));
+  multipliers_.restore(state.at("multipliers"));
   kl_.set_value(state.at("kl_penalty").get<double>());
   rollout_.reset();
   if (!collected)
@@ -169,9 +231,13 @@ io::Json PolicyGradient::plan() const {
           {"steps_per_sample", plan_.train_steps},
           {"samples_per_update", plan_.samples_per_update},
           {"transitions_per_update", plan_.transitions_per_update()},
+          {"columns", plan_.order == UpdateOrder::kColumns},
           {"updates_per_epoch", plan_.updates_per_epoch()},
           {"updates", plan_.updates_per_epoch() * options_.epochs},
-          {"reward_queries", plan_.samples * options_.epochs}};
+          {"reward_queries", plan_.samples * options_.epochs},
+          {"lr", learning_rate(options_)},
+          {"kl_coef", kl_weight(options_)},
+          {"advantage_clip", advantage_limit(options_)}};
 }
 
 }  // namespace plumb::align

@@ -8,13 +8,13 @@
 
 namespace plumb::align {
 
-std::unique_ptr<Method> make_method(const FinetuneOptions& options, const Policy& policy) {
+std::unique_ptr<Method> make_method(const TuningContext& context) {
 #define PLUMB_METHOD(identifier, text, summary) \
-  if (options.method == text)                   \
-    return make_##identifier(options, policy);
+  if (context.options.method == text)           \
+    return make_##identifier(context);
 #include "align/methods.def"
 #undef PLUMB_METHOD
-  throw Error(Exit::kUsage, "--method", "unknown method '" + options.method + "'",
+  throw Error(Exit::kUsage, "--method", "unknown method '" + context.options.method + "'",
               "one of " + join(method_names(), ", "));
 }
 

@@ -7,7 +7,7 @@
 namespace plumb::align {
 
 #define PLUMB_METHOD(identifier, name, summary) \
-  std::unique_ptr<Method> make_##identifier(const FinetuneOptions& options, const Policy& policy);
+  std::unique_ptr<Method> make_##identifier(const TuningContext& context);
 #include "align/methods.def"
 #undef PLUMB_METHOD
 

@@ -10,6 +10,16 @@ namespace {
 
 double mean_of(const Tensor& t) { return t.detach().to(at::kDouble).mean().item<double>(); }
 
+/// The loss with the diagnostics of a ratio method.
+LossTerms with_ratio_figures(Tensor loss, const Tensor& log_ratio, double clip_range, const Tensor& clip_active) {
+  const Tensor deviation = log_ratio.detach().expm1().abs();  // expm1: r - 1 drowns in rounding at eps = 1e-4
+  return {std::move(loss),
+          {{"approx_kl", mean_of(0.5 * log_ratio * log_ratio)},
+           {"clip_fraction", mean_of(deviation > clip_range)},
+           {"clip_active", mean_of(clip_active)}},
+          {{"ratio_dev", deviation.max().item<double>()}}};
+}
+
 }  // namespace
 
 LossTerms clipped_surrogate(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage,
@@ -18,12 +28,15 @@ LossTerms clipped_surrogate(const Tensor& log_prob, const Tensor& log_prob_old, 
   const Tensor ratio = log_ratio.exp();
   const Tensor unclipped = -advantage * ratio;
   const Tensor clipped = -advantage * ratio.clamp(1.0 - clip_range, 1.0 + clip_range);
-  const Tensor deviation = log_ratio.detach().expm1().abs();  // expm1: r - 1 drowns in rounding at eps = 1e-4
-  return {at::maximum(unclipped, clipped).mean(),
-          {{"approx_kl", mean_of(0.5 * log_ratio * log_ratio)},
-           {"clip_fraction", mean_of(deviation > clip_range)},
-           {"clip_active", mean_of(clipped > unclipped)}},
-          {{"ratio_dev", deviation.max().item<double>()}}};
+  return with_ratio_figures(at::maximum(unclipped, clipped).mean(), log_ratio, clip_range, clipped > unclipped);
+}
+
+LossTerms clamped_surrogate(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage,
+                            double clip_range) {
+  const Tensor log_ratio = log_prob - log_prob_old;
+  const Tensor ratio = log_ratio.exp();
+  const Tensor clamped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range);
+  return with_ratio_figures((-advantage * clamped).mean(), log_ratio, clip_range, clamped != ratio);
 }
 
 LossTerms score_function(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage) {

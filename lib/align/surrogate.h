@@ -24,6 +24,11 @@ struct LossTerms {
 LossTerms clipped_surrogate(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage,
                             double clip_range);
 
+/// The published DPOK loss: mean(-A clamp(r, 1 - eps, 1 + eps)), without the maximum, so that a ratio outside the range has no
+/// gradient in either direction. Source: the released code of Fan et al. 2023. Diagnostics as above.
+LossTerms clamped_surrogate(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage,
+                            double clip_range);
+
 /// DDPO-SF: -mean(A log_prob); right only while the policy is the one that sampled. Source: Black et al. 2024, eq. 3.
 /// Diagnostics as above, without the clipping.
 LossTerms score_function(const Tensor& log_prob, const Tensor& log_prob_old, const Tensor& advantage);

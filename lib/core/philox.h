@@ -24,6 +24,8 @@ enum class Stream : uint32_t {
   kAugment = 13,     ///< data augmentation
   kDropout = 14,     ///< dropout masks
   kLabelNoise = 15,  ///< noise added to labels
+  kCriticReset = 16, ///< new weights of reset neurons
+  kValueBatch = 17,  ///< transitions a value network is fitted to
 };
 
 /// Philox4x32-10. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.

@@ -15,6 +15,7 @@ class Linear : public LoraTarget {
   Tensor forward(const Tensor& x);
   std::vector<int64_t> weight_shape() const override { return weight_.sizes().vec(); }
   Tensor& weight() override { return weight_; }
+  Tensor& bias() { return bias_; }   ///< undefined without one
   void reset_parameters(WeightInit& init) override;
 
  private:

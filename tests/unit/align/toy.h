@@ -73,6 +73,7 @@ struct Toy {
   diffusion::NoiseSchedule schedule;
   Policy policy;
   PixelReward reward;
+  RawFeatures features;
   TuningContext context;
   std::unique_ptr<Method> method;
 
@@ -110,8 +111,8 @@ struct Toy {
         schedule(schedule_options()),
         policy(*network, frozen.get(), schedule, {1, 8, 8}, policy_options(o), at::kCPU),
         reward(std::move(f)),
-        context{policy, reward, *codec, options},
-        method(make_method(options, policy)) {}
+        context{policy, reward, *codec, options, nullptr, &features},
+        method(make_method(context)) {}
 
   /// The trained tensors in one row.
   Tensor weights() {

@@ -79,6 +79,13 @@ TEST_CASE("the reward improves within a few epochs") {
     o.epochs = 12;
     o.lr = 1e-2;
   }
+  SUBCASE("dpok") { o.method = "dpok"; }
+  SUBCASE("grpo") { o.method = "grpo"; }
+  SUBCASE("tdpo") { o.method = "tdpo"; }
+  SUBCASE("tdpo-r") {
+    o.method = "tdpo-r";
+    o.tdpo.reset_every = 3;
+  }
   Run run(o, {}, darkness, false);
   CHECK(run.trainer.run() == RunEnd::kFinished);
   const double first = run.monitor.points().front().proxy, last = run.monitor.points().back().proxy;
@@ -88,11 +95,37 @@ TEST_CASE("the reward improves within a few epochs") {
 }
 
 TEST_CASE("a run stopped anywhere and resumed equals the uninterrupted one, weights and log") {
-  const FinetuneOptions o = toy_options();
+  FinetuneOptions o = toy_options();
+  int64_t steps = 6;
+  SUBCASE("ddpo-is") {}
+  SUBCASE("ddpo-sf") {
+    o.method = "ddpo-sf";
+    o.train_batch_size = 16;
+    steps = 3;
+  }
+  SUBCASE("dpok") {
+    o.method = "dpok";
+    o.dpok.value_updates = 2;
+  }
+  SUBCASE("grpo") { o.method = "grpo"; }
+  SUBCASE("tdpo") {
+    o.method = "tdpo";
+    o.tdpo.critic_lr = 1e-2;
+    steps = 24;
+  }
+  SUBCASE("tdpo-r") {
+    o.method = "tdpo-r";
+    o.tdpo.critic_lr = 1e-2;
+    o.tdpo.reset_every = 2;
+    o.inner_epochs = 2;
+    steps = 48;
+  }
+  for (const char* file : {"reference.ckpt", "stopped.ckpt", "reference.jsonl", "stopped.jsonl"})
+    std::filesystem::remove(scratch(file));
   const std::string reference_log = scratch("reference.jsonl");
   Run reference(o, {scratch("reference.ckpt"), reference_log, "f"});
   REQUIRE(reference.trainer.run() == RunEnd::kFinished);
-  REQUIRE(reference.trainer.steps() == 6);
+  REQUIRE(reference.trainer.steps() == steps);
 
   const std::string checkpoint = scratch("stopped.ckpt"), log = scratch("stopped.jsonl");
   int calls = 0, stops = 0;
@@ -117,7 +150,7 @@ TEST_CASE("a run stopped anywhere and resumed equals the uninterrupted one, weig
     summary = run.trainer.summary();
   }
   CHECK(end == RunEnd::kFinished);
-  CHECK(stops > 2);
+  CHECK(stops >= 2);
   CHECK(at::equal(weights, reference.toy.weights()));
   CHECK(summary == reference.trainer.summary());
   CHECK(without_times(log) == without_times(reference_log));

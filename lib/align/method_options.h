@@ -1,0 +1,83 @@
+// Settings that belong to one method each; finetune refuses them with another. Free of LibTorch.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "core/options.h"
+
+namespace plumb::align {
+
+/// TDPO and TDPO-R. Defaults are those of the released code (Zhang et al. 2024).
+struct TdpoOptions {
+  std::string features = "default";  ///< frozen network whose embedding the critic reads
+  double gamma = 1.0;
+  std::string whitening = "epoch";
+  double critic_lr = 1e-4, critic_eps = 1e-8;
+  double critic_clip = 0.2;
+  std::string critic_init = "published";
+  bool critic_relu = false;
+  double dormant_threshold = 0.0;
+  int64_t probe_n = 64;
+  std::string probe = "last-column";
+  // tdpo-r only
+  std::string reset = "active";
+  int64_t reset_every = 10;
+  std::string reset_seed = "epoch";
+};
+
+/// DPOK. Defaults are this project's reading; raw and clamp are the released code's (Fan et al. 2023).
+struct DpokOptions {
+  std::string reward = "normalised";
+  std::string clip = "ppo";
+  double value_lr = 1e-4;
+  int64_t value_updates = 1;    ///< an epoch; 0: no value network
+  int64_t value_batch = 1280;  ///< transitions of one
+};
+
+/// Group-relative advantages.
+struct GrpoOptions {
+  std::string std = "global";
+};
+
+inline void describe(OptionTable& t, TdpoOptions& o) {
+  t.group("Method tdpo, tdpo-r");
+  t.add("tdpo.features", &o.features, "feature network the critic reads; see diversity(1)").metavar("SPEC");
+  t.add("tdpo.gamma", &o.gamma, "discount of later steps").range(0.0, 1.0);
+  t.add("tdpo.whitening", &o.whitening, "standardise advantages over all samples and steps of an epoch, or not at all")
+      .one_of({"epoch", "none"});
+  t.add("tdpo.critic-lr", &o.critic_lr, "learning rate of the critic's AdamW").range(0.0, 1.0);
+  t.add("tdpo.critic-eps", &o.critic_eps, "epsilon of the critic's AdamW").range(1e-20, 1.0);
+  t.add("tdpo.critic-clip", &o.critic_clip, "largest change of a value that lowers its loss; 0 = no limit").range(0.0, 1e9);
+  t.add("tdpo.critic-init", &o.critic_init,
+        "first weights of the critic: as published (constant for hundreds of updates), or PyTorch's default")
+      .one_of({"published", "default"});
+  t.add("tdpo.critic-relu", &o.critic_relu, "ReLU after the critic's hidden layers, which are linear as published");
+  t.add("tdpo.dormant-threshold", &o.dormant_threshold, "largest activity of a neuron that counts as dormant").range(0.0, 1e9);
+  t.add("tdpo.probe-n", &o.probe_n, "samples that neurons are probed with").range(1, 1e6);
+  t.add("tdpo.probe", &o.probe, "steps of these samples: one at random each, the last trained on; or all")
+      .one_of({"last-column", "all-steps"});
+  t.add("tdpo.reset", &o.reset, "tdpo-r: which neurons of the critic are re-initialised")
+      .one_of({"active", "dormant", "all", "none"});
+  t.add("tdpo.reset-every", &o.reset_every, "tdpo-r: epochs between resets").range(1, 1e9);
+  t.add("tdpo.reset-seed", &o.reset_seed, "tdpo-r: draw new weights for each reset, or the same ones every time, as published")
+      .one_of({"epoch", "fixed"});
+}
+
+inline void describe(OptionTable& t, DpokOptions& o) {
+  t.group("Method dpok");
+  t.add("dpok.reward", &o.reward, "reward of a step: normalised as --advantage says, or raw as published")
+      .one_of({"normalised", "raw"});
+  t.add("dpok.clip", &o.clip, "PPO's pessimistic clipping, or the published clamp of the ratio alone").one_of({"ppo", "clamp"});
+  t.add("dpok.value-lr", &o.value_lr, "learning rate of the value network's AdamW").range(0.0, 1.0);
+  t.add("dpok.value-updates", &o.value_updates, "updates of the value network an epoch; 0 = no value network").range(0, 1e6);
+  t.add("dpok.value-batch", &o.value_batch, "transitions of an update of the value network").range(1, 1e9);
+}
+
+inline void describe(OptionTable& t, GrpoOptions& o) {
+  t.group("Method grpo");
+  t.add("grpo.std", &o.std, "spread that divides a group's advantages: of the whole epoch, or of the group")
+      .one_of({"global", "group"});
+}
+
+}  // namespace plumb::align
