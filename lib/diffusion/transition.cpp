@@ -45,6 +45,15 @@ Transition ddim_transition(PredictionType type, const Tensor& model_output, cons
           variance.clamp_min(0.0).sqrt().to(x_t.options()), p.x0};
 }
 
+Transition flow_sde_transition(const Tensor& v, const Tensor& x, const Tensor& sigma, const Tensor& sigma_next,
+                               double sigma_second, double noise_level) {
+  const Tensor s = sigma.to(at::kDouble), dt = sigma_next.to(at::kDouble) - s;
+  const Tensor below_one = at::where(s < 1.0, s, at::full_like(s, sigma_second));
+  const Tensor g2 = noise_level * noise_level * s / (1.0 - below_one);
+  const Tensor of_x = 1.0 + g2 * dt / (2.0 * s), of_v = (1.0 + g2 * (1.0 - s) / (2.0 * s)) * dt;
+  return {per_item(of_x, x) * x + per_item(of_v, x) * v, (g2 * -dt).sqrt().to(x.options()), x - per_item(s, x) * v};
+}
+
 Reduce parse_reduce(const std::string& text) {
   if (text == "mean") return Reduce::kMean;
   if (text == "sum") return Reduce::kSum;

@@ -20,6 +20,14 @@ struct Transition {
 Transition ddim_transition(PredictionType type, const Tensor& model_output, const Tensor& x_t, const Tensor& a,
                            const Tensor& b, double eta, bool clip_sample = false);
 
+/// One step of flow matching as a Gaussian, by the SDE that keeps the flow's marginals: with v the velocity (noise - data),
+/// dt = sigma_next - sigma < 0 and g = noise_level sqrt(sigma / (1 - sigma)),
+///   mean = x (1 + g^2 dt / (2 sigma)) + v (1 + g^2 (1 - sigma) / (2 sigma)) dt, deviation g sqrt(-dt).
+/// At sigma = 1 the denominator of g takes sigma_second, the grid's second value. Source: Liu et al. 2025 (Flow-GRPO), eq. 9,
+/// and its code. x, v [B,*]; sigma, sigma_next [B] in (0,1]; x0 of the result is x - sigma v.
+Transition flow_sde_transition(const Tensor& v, const Tensor& x, const Tensor& sigma, const Tensor& sigma_next,
+                               double sigma_second, double noise_level);
+
 enum class Reduce { kMean, kSum };
 Reduce parse_reduce(const std::string& text);  // "mean" | "sum"
 

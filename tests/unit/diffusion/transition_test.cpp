@@ -40,6 +40,29 @@ TEST_CASE("DDIM transition, log-density and its gradient, eta 1 and 0.5, epsilon
   check_case("B_ddim_logprob_vpred", PredictionType::kV, "v");
 }
 
+TEST_CASE("the flow-matching SDE step, its log-density and KL [L]") {
+  for (const char* id : {"L_flow_sde_step", "L_flow_sde_first"}) {
+    CAPTURE(id);
+    const Json one = oracle_case(id), &in = one.at("inputs"), &want = one.at("expected");
+    const auto row = [](const Json& values) { return tensor_of(values).unsqueeze(0); };
+    const auto number = [](const Json& value) { return at::full({1}, value.get<double>(), at::kDouble); };
+    const auto step = [&](const char* velocity) {
+      return flow_sde_transition(row(in.at(velocity)), row(in.at("x")), number(in.at("sigma")), number(in.at("sigma_next")),
+                                 in.value("sigma_second", 0.0), in.at("noise_level").get<double>());
+    };
+    const Transition p = step("v");
+    check_close(p.mean.squeeze(0), want.at("mean"));
+    CHECK(p.sigma.item<double>() == doctest::Approx(want.at("step_std").get<double>()).epsilon(1e-8));
+    const Tensor x_next = p.mean + p.sigma * row(in.at("z"));
+    check_close(x_next.squeeze(0), want.at("x_next"));
+    CHECK(log_prob(x_next, p, Reduce::kMean).item<double>() == doctest::Approx(want.at("logprob_mean").get<double>()).epsilon(1e-8));
+    if (!in.contains("v_ref")) continue;
+    const double exact = gaussian_kl(p.mean, step("v_ref").mean, p.sigma, Reduce::kMean).item<double>();
+    CHECK(exact == doctest::Approx(want.at("kl_exact_mean").get<double>()).epsilon(1e-7));
+    CHECK(exact * -want.at("dt").get<double>() == doctest::Approx(want.at("kl_code").get<double>()).epsilon(1e-7));  // the code omits 1/|dt|
+  }
+}
+
 TEST_CASE("the mean form is the sum form divided by the number of elements, also of images") {
   const Tensor mean = at::arange(24, at::kDouble).reshape({2, 3, 2, 2}) / 10;
   const Transition p{mean, at::tensor({0.5, 2.0}, at::kDouble), mean};
