@@ -19,7 +19,7 @@ struct Options {
   std::vector<std::string> log;
   std::string title, output = "report.html", svg, png, tsv;
   int64_t rows = 8, columns = 8;
-  bool force = false;
+  bool pool_seeds = false, force = false;
   cli::CommonOptions common;
 };
 
@@ -31,6 +31,7 @@ void describe(OptionTable& t, Options& o) {
   t.add("title", &o.title, "heading of the page; by default made from the newest run").metavar("TEXT");
   t.add("rows", &o.rows, "rows of a grid of samples; samples with labels get a row a class").range(1, 64);
   t.add("columns", &o.columns, "samples in a row").range(1, 64);
+  t.add("pool-seeds", &o.pool_seeds, "draw runs named NAME-1, NAME-2, ... as one: their mean with its 95% t-interval");
   t.group("Output");
   t.add("output", &o.output, "page to write; - for standard output")
       .short_name('o')
@@ -91,7 +92,7 @@ int run(cli::Context& context, const Options& o) {
   check_output(o, inputs);
 
   report::ReportOptions options{o.title, io::absolute_path(o.output == "-" ? "." : io::folder_of(o.output)), o.rows,
-                                o.columns};
+                                o.columns, o.pool_seeds};
   const report::Report result = report::build_report(inputs, o.log, options);
   if (context.dry_run()) {
     io::Json sections = io::Json::array();

@@ -13,6 +13,7 @@
 #include "report/metric_table.h"
 #include "report/number.h"
 #include "report/provenance.h"
+#include "report/run_comparison.h"
 #include "report/run_figures.h"
 #include "report/score_figures.h"
 
@@ -140,6 +141,8 @@ class Builder {
       if (read.insert(io::absolute_path(path)).second) runs_.push_back(read_run_log(path));
     }
     name_runs(runs_);
+    comparison_ = comparison_table(runs_, options_.pool_seeds);
+    if (options_.pool_seeds) runs_ = pooled(runs_);
   }
 
   std::string default_title() const {
@@ -208,6 +211,11 @@ class Builder {
       s.figures.push_back(std::move(figure));
       add(std::move(s));
     };
+    if (!comparison_.rows.empty()) {
+      Section s{"runs", "Runs compared", "", {}, {}, {}, {}};
+      s.tables.push_back(comparison_);
+      add(std::move(s));
+    }
     section(monitor_figure(runs_));
     section(front_figure(runs_));
     section(finetuning_figure(runs_));
@@ -365,6 +373,7 @@ class Builder {
   const ReportOptions& options_;
   std::vector<SampleSet> samples_;
   std::vector<RunLog> runs_;
+  Table comparison_;
   Report report_;
   size_t sentences_ = 0;
 };

@@ -43,6 +43,7 @@ struct ReportOptions {
   std::string title;              ///< "": made from what is there
   std::string folder;             ///< absolute; paths are shown as seen from here
   int64_t rows = 8, columns = 8;  ///< of image grids; with labels, rows are classes
+  bool pool_seeds = false;        ///< runs NAME-1, NAME-2, ... are one: run_comparison.h
 };
 
 /// Walks the lineages of the inputs, and reads the logs given and those beside model artefacts. A file that is gone is

@@ -141,6 +141,7 @@ RunLog read_run_log(const std::string& path) {
     }
     const double epoch = number(line, "epoch");
     add_line(run, line, x, !(epoch == last_epoch));
+    if (const double seconds = number(line, "seconds"); std::isfinite(seconds)) run.seconds = seconds;
     last = x;
     last_epoch = epoch;
   });

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ struct RunLog {
   std::string tool;            ///< the command; "" if unknown
   std::string method, reward;  ///< of finetune; "" if unknown
   double monitor_n = 0;        ///< samples of an evaluation; 0 if unknown
+  double seconds = std::numeric_limits<double>::quiet_NaN();  ///< wall time, of all processes of the run
   std::vector<Curve> curves;   ///< in the order in which the log first names them
   std::optional<Verdict> verdict;
   const Curve* find(const std::string& curve) const;

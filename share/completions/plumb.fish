@@ -247,6 +247,7 @@ complete -c plumb -n '__fish_seen_subcommand_from report' -l log -r -d 'log of a
 complete -c plumb -n '__fish_seen_subcommand_from report' -l title -r -f -d 'heading of the page; by default made from the newest run'
 complete -c plumb -n '__fish_seen_subcommand_from report' -l rows -r -f -d 'rows of a grid of samples; samples with labels get a row a class'
 complete -c plumb -n '__fish_seen_subcommand_from report' -l columns -r -f -d 'samples in a row'
+complete -c plumb -n '__fish_seen_subcommand_from report' -l pool-seeds -d 'draw runs named NAME-1, NAME-2, ... as one: their mean with its 95% t-interval'
 complete -c plumb -n '__fish_seen_subcommand_from report' -l output -s o -r -d 'page to write; - for standard output'
 complete -c plumb -n '__fish_seen_subcommand_from report' -l svg -r -d 'also write each figure into this folder as NAME.svg'
 complete -c plumb -n '__fish_seen_subcommand_from report' -l png -r -d 'also write each grid of samples into this folder as NAME.png'

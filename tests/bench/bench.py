@@ -31,7 +31,7 @@ class Row:
     ours: str          # {bin}: our executables; {here}: tests/bench
     peer: str          # {python}: the peers' Python; {peers}: tests/bench/peers
     peer_name: str
-    goal: float        # ratio of CPU times to reach
+    goal: float        # ratio of CPU times to reach; 0: none, the row only tells
     tolerance: float   # relative, of the values
     repeat: int = 5
 
@@ -46,8 +46,10 @@ ROWS = [
     # Noise differs between the sides: the values are means over samples, and agree within their spread.
     Row("sample-ddim", "{python} {here}/commands.py {bin} sample 64 20", "{python} {peers}/diffusion.py {bin} sample 64 20",
         "diffusers UNet2DModel and DDIMScheduler", 1, 0.2, repeat=3),
-    Row("ddpo-epoch", "{python} {here}/commands.py {bin} ddpo 32 10", "{python} {peers}/diffusion.py {bin} ddpo 32 10",
-        "a plain PyTorch DDPO epoch on diffusers' UNet2DModel", 1, 0.1, repeat=3),
+] + [  # what each method costs: one epoch of the same samples and transitions against the same peer
+    Row(f"epoch-{method}", f"{{python}} {{here}}/commands.py {{bin}} {method} 32 10", "{python} {peers}/diffusion.py {bin} ddpo 32 10",
+        "a plain PyTorch DDPO epoch on diffusers' UNet2DModel", 1 if method.startswith("ddpo") else 0, 0.1, repeat=3)
+    for method in ("ddpo-is", "ddpo-sf", "dpok", "grpo", "tdpo", "tdpo-r")
 ]
 
 
@@ -87,7 +89,7 @@ def measure(row, places, repeat, threads):
     median = {side: {key: statistics.median(r[key] for r in runs[side]) for key in runs[side][0]} for side in sides}
     ours, peer = median["ours"], median["peer"]
     difference = abs(ours["value"] - peer["value"]) / max(abs(peer["value"]), 1e-300)
-    ratio = {key: peer[key] / ours[key] for key in ("seconds", "cpu_seconds", "process_seconds")}
+    ratio = {key: peer[key] / ours[key] for key in ("seconds", "cpu_seconds", "process_seconds", "peak_mib") if key in ours}
     return {"name": row.name, "peer": row.peer_name, "repeat": repeat, "threads": threads, "ours": ours, "other": peer,
             "ratio": ratio, "goal": row.goal, "reached": ratio["cpu_seconds"] >= row.goal,
             "difference": difference, "agrees": difference <= row.tolerance}
@@ -113,7 +115,7 @@ def main():
         subprocess.run(["cmake", "--build", bin_folder.parent, "--target", "bench"], check=True, stdout=sys.stderr)
     places = {"bin": bin_folder, "python": peers_python(), "peers": HERE / "peers", "here": HERE}
     results = []
-    print(f"{'row':<16} {'ours s':>9} {'peer s':>9} {'ratio':>7} {'CPU':>7} {'process':>8} {'goal':>6} {'difference':>11}  peer")
+    print(f"{'row':<16} {'ours s':>9} {'peer s':>9} {'ratio':>7} {'CPU':>7} {'process':>8} {'memory':>7} {'goal':>6} {'difference':>11}  peer")
     for row in ROWS:
         if args.names and row.name not in args.names:
             continue
@@ -121,7 +123,8 @@ def main():
         results.append(r)
         mark = ("" if r["reached"] else "  BELOW GOAL") + ("" if r["agrees"] else "  VALUES DIFFER")
         print(f"{r['name']:<16} {r['ours']['seconds']:>9.3f} {r['other']['seconds']:>9.3f} {r['ratio']['seconds']:>7.2f} "
-              f"{r['ratio']['cpu_seconds']:>7.2f} {r['ratio']['process_seconds']:>8.2f} {r['goal']:>6.1f} {r['difference']:>11.1e}  "
+              f"{r['ratio']['cpu_seconds']:>7.2f} {r['ratio']['process_seconds']:>8.2f} "
+              f"{r['ratio'].get('peak_mib', float('nan')):>7.2f} {r['goal']:>6.1f} {r['difference']:>11.1e}  "
               f"{r['peer']}{mark}", flush=True)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")

@@ -1,7 +1,7 @@
-"""commands.py BIN sample N T | ddpo N T: our side of the rows of bench.py that are whole commands, on the shipped model.
+"""commands.py BIN sample N T | METHOD N T: our side of the rows of bench.py that are whole commands, on the shipped model.
 
 The work alone is the difference of two runs of different length, so that start-up and reading cancel: of 2 N and N samples,
-or of 3 and 1 epochs of N samples (then halved).   SPDX-License-Identifier: Apache-2.0"""
+or of 3 and 1 epochs of N samples (then halved). peak_mib: the largest resident memory of a command.   SPDX-License-Identifier: Apache-2.0"""
 import json
 import os
 import pathlib
@@ -40,11 +40,11 @@ def sample(tools, n, steps):
     return long[0] - short[0], long[1] - short[1], npy_mean("s.npy") / 255
 
 
-def ddpo(tools, n, steps):
+def epoch(tools, method, n, steps):
     def tune(epochs):
-        return run(tools / "finetune", "-q", "--model", MODEL, "--reward", "jpeg-incompressibility", "--epochs", epochs,
-                   "--samples-per-epoch", n, "--sampler-steps", steps, "--monitor-every", 0, "-o", "t.h5", "--force",
-                   "--resume", "never")
+        return run(tools / "finetune", "-q", "--model", MODEL, "--method", method, "--reward", "jpeg-incompressibility",
+                   "--epochs", epochs, "--samples-per-epoch", n, "--sampler-steps", steps, "--monitor-every", 0, "-o", "t.h5",
+                   "--force", "--resume", "never")
     short, long = tune(1), tune(3)
     lines = [json.loads(line) for line in pathlib.Path("t.h5.jsonl").read_text().splitlines()]
     first = next(line for line in lines if line.get("epoch") == 1)
@@ -55,8 +55,10 @@ def main():
     tools, what = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
     with tempfile.TemporaryDirectory(prefix="plumb-bench-") as folder:
         os.chdir(folder)
-        seconds, cpu_seconds, value = {"sample": sample, "ddpo": ddpo}[what](tools, int(sys.argv[3]), int(sys.argv[4]))
-    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "value": value}))
+        n, steps = int(sys.argv[3]), int(sys.argv[4])
+        seconds, cpu_seconds, value = sample(tools, n, steps) if what == "sample" else epoch(tools, what, n, steps)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "value": value, "peak_mib": peak}))
 
 
 main()

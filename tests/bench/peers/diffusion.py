@@ -5,6 +5,7 @@ import io
 import json
 import math
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -158,7 +159,8 @@ def main():
         work()
     start, cpu = time.monotonic(), time.process_time()
     value = work()
-    print(json.dumps({"seconds": time.monotonic() - start, "cpu_seconds": time.process_time() - cpu, "value": value}))
+    print(json.dumps({"seconds": time.monotonic() - start, "cpu_seconds": time.process_time() - cpu, "value": value,
+                      "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
 main()
