@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>   // at::NoGradGuard; <ATen/ATen.h> has it only since LibTorch 2.12
 
 namespace plumb::nn {
 
