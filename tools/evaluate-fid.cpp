@@ -20,8 +20,9 @@ struct EvaluateOptions {
 [[maybe_unused]] void describe(plumb::OptionTable& t, EvaluateOptions& o) {
   t.group("What is compared");
   t.add("reference", &o.reference, "dataset, samples or features .h5, or statistics .npz (mu, sigma)").short_name('r').file();
-  t.add("features", &o.features, "feature network: default, raw, classifier:FILE.h5 or torchscript:FILE.pt[,size=299][,range=255|1|-1]")
-      .metavar("SPEC").suggest({"default", "raw", "classifier:", "torchscript:"});
+  t.add("features", &o.features, "feature network: default, raw, classifier:FILE.h5, efficientnet-lite0[:FILE.safetensors] or "
+        "torchscript:FILE.pt[,size=299][,range=255|1|-1]")
+      .metavar("SPEC").suggest({"default", "raw", "classifier:", "efficientnet-lite0", "torchscript:"});
   t.add("limit", &o.limit, "use the first N items of each side; 0 = all").metavar("N").range(0, 1e12);
   t.add("batch-size", &o.batch_size, "items in one pass of the network; affects speed and memory").range(1, 65536).runtime();
   t.add("save-features", &o.save_features, "also write the input's features, to be a --reference later").metavar("FILE.h5").file().runtime();

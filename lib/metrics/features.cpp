@@ -11,6 +11,7 @@
 #include "core/progress.h"
 #include "core/sha256.h"
 #include "core/text.h"
+#include "metrics/efficientnet_features.h"
 #include "nn/data.h"
 #include "nn/torchscript.h"
 #include "rewards/network_reward.h"
@@ -52,25 +53,13 @@ class PredictorFeatures : public FeatureNetwork {
     if (network_.space == space) return;
     throw Error(Exit::kBadInput, path, "is a network for " + network_.space.text() + ", the items are " + space.text());
   }
-  /// In pieces of 32 items, each on one thread: neither the batch size nor the number of threads changes a digit.
   FeatureBatch extract(const Tensor& items) override {
-    const std::vector<Tensor> pieces = items.split(32);
-    std::vector<Tensor> features(pieces.size()), probabilities(pieces.size());
-    const auto work = [&](int64_t begin, int64_t end) {
-      const at::NoGradGuard no_grad;
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        const Tensor x = network_.predictor->features(network_.codec->encode(pieces[i]).to(network_.device));
-        features[i] = x.to(at::kCPU);
-        if (is_classifier()) probabilities[i] = (network_.predictor->head(x) / network_.temperature).softmax(1).to(at::kCPU);
-      }
-    };
-    const bool by_pieces = network_.device.is_cpu() && network_.predictor->config().at("type") != "torchscript";  // may share state
-    if (by_pieces) {
-      at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, work);
-    } else {
-      work(0, static_cast<int64_t>(pieces.size()));
-    }
-    return {at::cat(features), is_classifier() ? at::cat(probabilities) : Tensor()};
+    const bool parallel = network_.device.is_cpu() && network_.predictor->config().at("type") != "torchscript";  // may share state
+    return extract_in_pieces(items, 32, parallel, [&](const Tensor& piece) -> FeatureBatch {
+      const Tensor x = network_.predictor->features(network_.codec->encode(piece).to(network_.device));
+      if (!is_classifier()) return {x.to(at::kCPU), {}};
+      return {x.to(at::kCPU), (network_.predictor->head(x) / network_.temperature).softmax(1).to(at::kCPU)};
+    });
   }
   int64_t dimension() const override { return network_.predictor->feature_dimension(); }
   std::string digest() const override { return network_.sha256; }
@@ -124,8 +113,7 @@ struct ScriptSpec {
   }
 };
 
-/// A user's TorchScript module. Images: scaled to the range it wants, grey repeated, resized by an antialiased bicubic filter
-/// on floats, clamped to [0,255] after it (what clean-fid does with Pillow; ATen's filter is within 0.004/255 of it).
+/// A user's TorchScript module. Images: scaled to the range it wants, grey repeated, resized.
 class ScriptFeatures : public FeatureNetwork {
  public:
   ScriptFeatures(ScriptSpec spec, const io::Space& space, at::Device device)
@@ -142,9 +130,7 @@ class ScriptFeatures : public FeatureNetwork {
   int64_t dimension() const override { return function_.dimension(); }
   std::string digest() const override { return function_.digest(); }
   std::string name() const override { return digest() == kFidInception ? "fid-inception" : "torchscript:" + file_name(spec_.path); }
-  std::string resize_mode() const override {
-    return spec_.size ? cat("bicubic antialiased, ", spec_.size, "x", spec_.size) : "none";
-  }
+  std::string resize_mode() const override { return spec_.size ? bicubic_mode(spec_.size) : "none"; }
 
  private:
   std::vector<int64_t> input_shape() const {
@@ -165,9 +151,7 @@ class ScriptFeatures : public FeatureNetwork {
   Tensor input(const Tensor& items) const {
     Tensor x = items.to(at::kFloat);
     if (space_.type != "image") return x;
-    if (spec_.size) {
-      x = at::_upsample_bicubic2d_aa(x, at::IntArrayRef{spec_.size, spec_.size}, false).clamp_(0, 255);
-    }
+    if (spec_.size) x = resize_bicubic(x, spec_.size);
     if (spec_.channels) x = x.expand({-1, spec_.channels, -1, -1});
     return spec_.range == "255" ? x : spec_.range == "1" ? x / 255 : x / 127.5 - 1;
   }
@@ -179,7 +163,7 @@ class ScriptFeatures : public FeatureNetwork {
 std::string shipped_classifier(const io::Space& space) {
   if (space.type != "image" || space.shape != std::vector<int64_t>{1, 28, 28}) {
     throw Error(Exit::kUsage, "--features", "there is no default network for " + space.text(),
-                "classifier:FILE.h5, torchscript:FILE.pt or raw");
+                "classifier:FILE.h5, torchscript:FILE.pt, efficientnet-lite0 (images) or raw");
   }
   const std::string path = rewards::shipped_classifier_path();
   if (path.empty()) {
@@ -198,8 +182,38 @@ std::unique_ptr<FeatureNetwork> make_feature_network(const std::string& spec, co
   if (spec == "raw") return std::make_unique<RawFeatures>(space);
   if (type == "classifier" && !argument.empty()) return std::make_unique<PredictorFeatures>(argument, space, device);
   if (type == "torchscript") return std::make_unique<ScriptFeatures>(ScriptSpec(argument), space, device);
-  throw Error(Exit::kUsage, "--features", "'" + spec + "' is not understood", "default, raw, classifier:FILE.h5 or torchscript:FILE.pt");
+  if (type == kEfficientNetLite0 && (colon == std::string::npos || !argument.empty())) {
+    return make_efficientnet_features(argument, space, device);
+  }
+  throw Error(Exit::kUsage, "--features", "'" + spec + "' is not understood",
+              "default, raw, efficientnet-lite0, classifier:FILE.h5 or torchscript:FILE.pt");
 }
+
+FeatureBatch extract_in_pieces(const Tensor& items, int64_t size, bool parallel, const std::function<FeatureBatch(const Tensor&)>& f) {
+  const std::vector<Tensor> pieces = items.split(size);
+  std::vector<Tensor> features(pieces.size()), probabilities(pieces.size());
+  const auto work = [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      const FeatureBatch batch = f(pieces[i]);
+      features[i] = batch.features;
+      probabilities[i] = batch.probabilities;
+    }
+  };
+  const auto count = static_cast<int64_t>(pieces.size());
+  if (parallel) {
+    at::parallel_for(0, count, 1, work);
+  } else {
+    work(0, count);
+  }
+  return {at::cat(features), probabilities[0].defined() ? at::cat(probabilities) : Tensor()};
+}
+
+Tensor resize_bicubic(const Tensor& pictures, int64_t side) {
+  return at::_upsample_bicubic2d_aa(pictures, at::IntArrayRef{side, side}, false).clamp_(0, 255);
+}
+
+std::string bicubic_mode(int64_t side) { return cat("bicubic antialiased, ", side, "x", side); }
 
 Features extract_features(const io::Manifest& items, FeatureNetwork& network, int64_t batch_size, int64_t limit) {
   const io::H5Reader file = io::open_artefact(items);

@@ -1,5 +1,6 @@
 // Feature networks: items -> [N,D] float32 features (and class probabilities where the network has them).   SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,6 +20,8 @@ struct FeatureBatch {
 /// A network, or none, that turns items into vectors. Specs:
 /// - default: the shipped classifier, for images [1,28,28];
 /// - raw: the stored items, flattened (pixels over 255, sequences one-hot);
+/// - efficientnet-lite0[:FILE.safetensors]: an ImageNet classifier, for images of 1 or 3 channels, with its class probabilities;
+///   without FILE the weights are $PLUMB_EFFICIENTNET_LITE0 or what share/tools/efficientnet-lite0.py put into share/models;
 /// - classifier:FILE.h5: what the last layer of a network of reward-train sees; class probabilities if it is a classifier;
 /// - torchscript:FILE.pt[,size=PIXELS][,channels=3][,range=255|1|-1][,probabilities=1]: a module forward(x) -> [B,D].
 ///   The published FID Inception file (inception-2015-12-05.pt) is known by its digest and needs no keys.
@@ -31,9 +34,17 @@ class FeatureNetwork {
   virtual std::string name() const = 0;
   virtual std::string resize_mode() const { return "none"; }
 };
-/// Throws Error(kUsage) for a spec that is not understood or a "default" that there is not; Error(kBadInput) for a file that
-/// does not fit the items.
+/// Throws Error(kUsage) for a spec that is not understood, or of a network that is not for such items; Error(kBadInput) for a file
+/// that is not there or does not fit the items.
 std::unique_ptr<FeatureNetwork> make_feature_network(const std::string& spec, const io::Space& space, at::Device device);
+
+/// f(items) in pieces of `size`, joined, so that the batch size, in multiples of `size`, changes no digit. `parallel`: each piece on
+/// one thread. Without gradient.
+FeatureBatch extract_in_pieces(const Tensor& items, int64_t size, bool parallel, const std::function<FeatureBatch(const Tensor&)>& f);
+/// Pictures [B,C,H,W] float32, pixels of 0 to 255, at side x side: bicubic, antialiased, on floats, clamped to [0,255] after it (what
+/// clean-fid does with Pillow; ATen's filter is within 0.004 of it). bicubic_mode(side) is its name in results.
+Tensor resize_bicubic(const Tensor& pictures, int64_t side);
+std::string bicubic_mode(int64_t side);
 
 struct Features {
   Tensor features;        // [N,D] float32
