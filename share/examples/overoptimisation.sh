@@ -14,14 +14,15 @@
 set -eu
 
 # name            what the cell says to finetune besides the common settings. A row may be left out with #.
+# Learning rates are the published ones: TDPO takes several times as many steps an epoch.
 rows() {
   sed 's/ *#.*//; /^$/d' <<'ROWS'
-ddpo-is           --method ddpo-is
-dpok-0.02         --method dpok --kl-coef 0.02
-dpok-0.1          --method dpok --kl-coef 0.1
-tdpo              --method tdpo $CRITIC
-tdpo-r            --method tdpo-r $CRITIC --tdpo.reset active --tdpo.reset-every 10
-tdpo-r-dormant    --method tdpo-r $CRITIC --tdpo.reset dormant --tdpo.reset-every 10
+ddpo-is           --method ddpo-is --lr 3e-4
+dpok-0.02         --method dpok --lr 3e-4 --kl-coef 0.02
+dpok-0.1          --method dpok --lr 3e-4 --kl-coef 0.1
+tdpo              --method tdpo --lr 1e-4 $CRITIC
+tdpo-r            --method tdpo-r --lr 1e-4 $CRITIC --tdpo.reset active --tdpo.reset-every 10
+tdpo-r-dormant    --method tdpo-r --lr 1e-4 $CRITIC --tdpo.reset dormant --tdpo.reset-every 10
 ROWS
 }
 SEEDS=${SEEDS:-1 2 3}
@@ -34,7 +35,6 @@ NETWORK=${NETWORK:-tiny}
 EPOCHS=${EPOCHS:-40}
 SAMPLES=${SAMPLES:-64}            # an epoch
 STEPS=${STEPS:-10}                # of the sampler, for labels too
-LR=${LR:-3e-4}                    # one for all, so that methods differ in what they are
 # The critic's published first weights keep it constant for longer than these runs last (plumb-methods(7)).
 CRITIC=${CRITIC:---tdpo.critic-init default --tdpo.critic-lr 1e-3}
 COMMON=${COMMON:---timestep-fraction 0.5 --monitor-n 128}
@@ -49,7 +49,7 @@ quietly() { "$@" -q -j 1 >/dev/null; }
 
 # Samples with their true reward that no proxy is fitted to.
 test_set() {
-  [ -e proxies/test.h5 ] && return
+  [ ! -e proxies/test.h5 ] || return 0
   mkdir -p proxies
   quietly sample --model "$model" -n 1000 --seed 999 --sampler ddim --steps "$STEPS" -o proxies/test-samples.h5 --force
   quietly score proxies/test-samples.h5 --reward "gold=$GOLD" -o proxies/test.h5 --force
@@ -57,7 +57,7 @@ test_set() {
 
 # proxy SEED: the labels of that seed, and the network fitted to them.
 proxy() {
-  [ -e "proxies/$1.h5" ] && return
+  [ ! -e "proxies/$1.h5" ] || return 0
   test_set
   quietly sample --model "$model" -n "$LABELS" --seed "$((1000 + $1))" --sampler ddim --steps "$STEPS" -o "proxies/$1-samples.h5" --force
   quietly score "proxies/$1-samples.h5" --reward "gold=$GOLD" -o "proxies/$1-labels.h5" --force
@@ -68,7 +68,7 @@ proxy() {
 
 # cell NAME SEED: one run of finetune. Updates an epoch differ between methods, epochs between evaluations do not.
 cell() {
-  [ -e "cells/$1-$2.h5" ] && return
+  [ ! -e "cells/$1-$2.h5" ] || return 0
   options=$(rows | awk -v name="$1" '$1 == name { sub(/^[^ ]+ */, ""); print }')
   [ -n "$options" ] || { step "no row '$1'"; return 2; }
   set -- "$1" "$2" $(eval "echo $options $COMMON")
@@ -77,7 +77,7 @@ cell() {
   plan=$(finetune --model "$model" --reward "learned:proxies/$seed.h5" --epochs 1 --samples-per-epoch "$SAMPLES" --sampler-steps "$STEPS" \
     "$@" --dry-run -q | sed -n 's/.*"updates_per_epoch":\([0-9]*\).*/\1/p')
   finetune --model "$model" --reward "learned:proxies/$seed.h5" --gold "gold=$GOLD" --seed "$seed" --epochs "$EPOCHS" \
-    --samples-per-epoch "$SAMPLES" --sampler-steps "$STEPS" --lr "$LR" --monitor-every "$((plan * MONITOR_EPOCHS))" "$@" \
+    --samples-per-epoch "$SAMPLES" --sampler-steps "$STEPS" --monitor-every "$((plan * MONITOR_EPOCHS))" "$@" \
     --save-every 60 -j 1 -q -o "cells/$name-$seed.h5" >/dev/null 2>"cells/$name-$seed.err" || {
     status=$?  # 75: stopped with a checkpoint, the next call goes on
     step "$name-$seed: exit $status: $(tail -n 1 "cells/$name-$seed.err")"
@@ -122,14 +122,14 @@ case ${1-} in
   -*) echo "overoptimisation: unknown option '$1': see the head of $0" >&2; exit 2 ;;
 esac
 enter "${1:-runs/overoptimisation}"
-settings="$GOLD|$LABELS|$NOISE|$NETWORK|$EPOCHS|$SAMPLES|$STEPS|$LR|$CRITIC|$COMMON"
+settings="$GOLD|$LABELS|$NOISE|$NETWORK|$EPOCHS|$SAMPLES|$STEPS|$CRITIC|$COMMON"
 [ -e settings ] || echo "$settings" >settings
 [ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
 
 step "1/3 labels and proxies"
 for seed in $SEEDS; do proxy "$seed"; done
 step "2/3 $(cells | wc -l) cells, $JOBS at a time"
-export SEEDS GOLD LABELS NOISE NETWORK EPOCHS SAMPLES STEPS LR CRITIC COMMON MONITOR_EPOCHS
+export SEEDS GOLD LABELS NOISE NETWORK EPOCHS SAMPLES STEPS CRITIC COMMON MONITOR_EPOCHS
 # By seed, so that whole sets of methods are there early.
 cells | sort -s -k2,2n | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
 step "3/3 the table and the page"
