@@ -258,6 +258,14 @@ bool RewardSet::differentiable(size_t i) const {
   return std::all_of(term_of_[i].begin(), term_of_[i].end(), [this](size_t k) { return rewards_[k]->differentiable(); });
 }
 
+std::vector<std::string> RewardSet::without_gradient(size_t i) const {
+  std::vector<std::string> parts;
+  for (size_t k : term_of_[i]) {
+    if (!rewards_[k]->differentiable()) parts.push_back(terms_[k].text());
+  }
+  return parts;
+}
+
 Tensor RewardSet::score_differentiable(size_t i, const Tensor& x0, const Tensor& label) {
   std::vector<Tensor> own;
   for (size_t k : term_of_[i]) own.push_back(rewards_[k]->score_differentiable(x0, label));
@@ -284,6 +292,7 @@ class ExpressionReward : public Reward {
   explicit ExpressionReward(RewardSet set) : set_(std::move(set)) {}
   Tensor score(const RewardBatch& batch) override { return set_.score(batch)[0]; }
   bool differentiable() const override { return set_.differentiable(0); }
+  std::vector<std::string> without_gradient() const override { return set_.without_gradient(0); }
   Tensor score_differentiable(const Tensor& x0, const Tensor& label) override {
     return set_.score_differentiable(0, x0, label);
   }

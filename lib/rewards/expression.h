@@ -63,6 +63,7 @@ class RewardSet {
   /// Values of each expression, [B] float64, all finite: Error(kBadNumbers) naming the reward and the item otherwise.
   std::vector<Tensor> score(const RewardBatch& batch);
   bool differentiable(size_t i) const;
+  std::vector<std::string> without_gradient(size_t i) const;
   Tensor score_differentiable(size_t i, const Tensor& x0, const Tensor& label);
   io::Json describe(size_t i) const;           ///< {"expression", "terms": [...]}
   int64_t preferred_batch() const;             ///< the largest of its terms'

@@ -42,7 +42,8 @@ Tensor RewardNetwork::outputs(const Tensor& items) const {
 }
 
 Tensor RewardNetwork::outputs_differentiable(const Tensor& x0) const {
-  return interpreted(*this, predictor->forward(x0.to(device, at::kFloat).clamp(-1.0, 1.0)));
+  const Tensor x = x0.to(device, at::kFloat);
+  return interpreted(*this, predictor->forward(space.type == "image" ? x.clamp(-1.0, 1.0) : x));
 }
 
 RewardNetwork load_reward_network(const io::Manifest& manifest, at::Device device) {

@@ -26,8 +26,8 @@ struct RewardNetwork {
   /// Stored items [B,*shape] -> outputs [B,K] float64 on the CPU, without gradient: logits / temperature of a classifier,
   /// rewards of a regressor. In pieces of 32 items, in parallel over the pieces on a CPU.
   Tensor outputs(const Tensor& items) const;
-  /// The same from model space [B,*model shape], with gradient, on the network's device. x0 is clamped to [-1,1], the range of
-  /// the items that it learned from.
+  /// The same from model space [B,*model shape], with gradient, on the network's device. Pictures are clamped to [-1,1],
+  /// the range of the items that it learned from.
   Tensor outputs_differentiable(const Tensor& x0) const;
 };
 

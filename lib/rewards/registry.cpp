@@ -23,6 +23,10 @@ std::unique_ptr<Reward> make_named_reward(const RewardSpec& spec) {
                   (spec.name.find('-') == std::string::npos ? "" : " (a '-' inside a word belongs to its name; minus needs blanks around it)"));
 }
 
+std::vector<std::string> Reward::without_gradient() const {
+  return differentiable() ? std::vector<std::string>{} : std::vector<std::string>{describe().value("name", std::string("?"))};
+}
+
 Tensor Reward::score_differentiable(const Tensor&, const Tensor&) {
   throw Error(Exit::kUsage, "reward '" + describe().value("name", std::string("?")) + "'", "has no gradient",
               "use a method that needs none, such as ddpo-is");

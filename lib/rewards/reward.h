@@ -28,6 +28,8 @@ class Reward {
   /// True if score_differentiable is implemented (direct backprop methods need it).
   virtual bool differentiable() const { return false; }
   /// [B] with a gradient to x0, items in model space on the reward's device. Default: Error(kUsage) naming the reward.
+  /// Names of the parts without a gradient; empty if differentiable().
+  virtual std::vector<std::string> without_gradient() const;
   virtual Tensor score_differentiable(const Tensor& x0, const Tensor& label);
   /// What the result depended on (weights digests, settings), for the manifest.
   virtual io::Json describe() const = 0;

@@ -2,8 +2,10 @@
 #include "rewards/network_reward.h"
 
 #include <cmath>
+#include <map>
 
 #include "artefacts.h"
+#include "rewards/names.h"
 
 namespace plumb::rewards {
 using namespace test;
@@ -95,6 +97,41 @@ TEST_CASE("learned rewards: Jacobians by central differences, and the two forms 
     const at::Tensor direct = reward->score_differentiable(images.to(at::kFloat) / 127.5 - 1.0, label);
     CHECK(largest_difference(direct.detach().to(at::kDouble), reward->score({images, label, 0})) < 1e-5);
   }
+}
+
+TEST_CASE("each reward of the registry: a gradient that is that of central differences and not zero, or none by name") {
+  const Folder folder;
+  const std::string classifier = write_classifier(folder / "clf.h5", 1.5), regressor = write_regressor(folder / "reg.h5", 1, 3);
+  const std::map<std::string, std::string> argument = {{"class-entropy", ":" + classifier},
+                                                       {"class-logp", ":" + classifier},
+                                                       {"class-prob", ":" + classifier + ",1"},
+                                                       {"exec", ":cat"},
+                                                       {"learned", ":" + regressor},
+                                                       {"torchscript", ":" + source_dir() + "/tests/unit/rewards/data/mean_square.pt"}};
+  const at::Tensor label = at::tensor({int64_t{2}, int64_t{0}});
+  const at::Tensor x0 = (random_images(2, 1, 12, 12).to(at::kFloat) / 127.5 - 1.0) * 0.9;
+  std::vector<std::string> smooth;
+  for (const std::string& name : reward_names()) {
+    CAPTURE(name);
+    const auto own = argument.find(name);
+    const std::string text = name + (own == argument.end() ? "" : own->second);
+    auto reward = make_reward(text, kSpace, at::kCPU);
+    if (!reward->differentiable()) {
+      CHECK(reward->without_gradient() == std::vector<std::string>{text});
+      CHECK(exit_of([&] { reward->score_differentiable(x0, label); }) == Exit::kUsage);
+      continue;
+    }
+    CHECK(reward->without_gradient().empty());
+    check_jacobian(*reward, x0, label, 0.02, 0.02);  // the networks are float32
+    smooth.push_back(text);
+  }
+  CHECK(smooth.size() == 6);
+  // Sums, products, quotients and signs of them.
+  const std::string text = "-" + smooth[1] + " * 2 + brightness * learned:" + regressor + " / (3 - class-prob:" + classifier + ",1)";
+  check_jacobian(*make_reward(text, kSpace, at::kCPU), x0, label, 0.02, 0.02);
+  auto mixed = make_reward("brightness + jpeg-compressibility * 2 - exec:cat", kSpace, at::kCPU);
+  CHECK_FALSE(mixed->differentiable());
+  CHECK(mixed->without_gradient() == std::vector<std::string>{"jpeg-compressibility", "exec:cat"});
 }
 
 TEST_CASE("torchscript: images in [0,1]; batches; gradient") {
