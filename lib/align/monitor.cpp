@@ -36,6 +36,9 @@ Monitor::Monitor(TuningContext& context, std::vector<GoldReward> golds, metrics:
   if (!rules_stop_)
     rules_ = default_warnings();
   warned_.assign(rules_.size(), false);
+  for (const StopRule& rule : rules_)
+    if (rule.kind == StopRule::Kind::kKl && !has_kl())
+      throw Error(Exit::kUsage, "--stop", "'" + rule.text + "': no step has the noise that a KL is measured against", "raise --eta");
 }
 
 /// Golds on one scale: each minus its mean, over its spread, of the first evaluation; then averaged. [n]
@@ -54,7 +57,7 @@ std::optional<Evaluation> Monitor::evaluate(int64_t step) {
   request.classes = context_.policy.options().classes;
   request.batch_size = options.batch_size;
   request.keep_chain = false;
-  request.path_kl = true;
+  request.path_kl = has_kl();
   const std::optional<Rollout> rollout = roll_out(context_.policy, context_.codec, request);
   if (!rollout)
     return std::nullopt;
@@ -69,7 +72,8 @@ std::optional<Evaluation> Monitor::evaluate(int64_t step) {
     e.gold.push_back(mean_of_items(gold_items.back()));
   }
   e.gold_items = gold_items.empty() ? at::empty({0, options.monitor_n}, at::kDouble) : at::stack(gold_items);
-  e.kl = mean_of_items(rollout->path_kl);
+  if (has_kl())
+    e.kl = mean_of_items(rollout->path_kl);
 
   const Tensor features = features_.extract(rollout->stored).features;
   metrics::VendiOptions vendi;
@@ -186,8 +190,10 @@ io::Json Monitor::log_fields(const Evaluation& e) const {
   }
   if (has_gold())
     fields["gold_z"] = points_.back().gold_z;
-  fields["kl"] = e.kl.value;
-  fields["kl_se"] = e.kl.se;
+  if (has_kl()) {
+    fields["kl"] = e.kl.value;
+    fields["kl_se"] = e.kl.se;
+  }
   fields["diversity"] = e.vendi.value;
   fields["diversity_se"] = e.vendi.se;
   fields["distance"] = e.distance.value;

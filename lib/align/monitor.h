@@ -85,6 +85,8 @@ class Monitor {
   void restore(const nn::Checkpoint& checkpoint);
 
  private:
+  /// Chains without noise (eta 0) have no KL.
+  bool has_kl() const { return !context_.policy.trained_steps().empty(); }
   Tensor gold_score(const Tensor& gold_items) const;
   void add(const Evaluation& evaluation);
   Parting parting(size_t gold) const;

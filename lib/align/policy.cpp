@@ -47,7 +47,7 @@ Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::
       item_shape_(item_shape),
       options_(options),
       device_(device) {
-  if (!(options.eta > 0))
+  if (!(options.eta > 0) && options.needs_density)
     throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
                 "use --eta 1");
   const bool without_class =
@@ -62,13 +62,20 @@ Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::
   for (const int64_t t : timesteps_) {
     alpha.push_back(schedule.alpha_cumprod(t));
     alpha_next.push_back(schedule.alpha_cumprod(schedule.previous_timestep(t, options.num_inference_steps)));
-    if (!(alpha_next.back() > alpha.back()) || alpha_next.back() >= 1.0)
+    if (!(alpha_next.back() > alpha.back()))
+      throw Error(Exit::kUsage, "--sampler-steps", cat("the step from timestep ", t, " does nothing"),
+                  "the model's schedule must have steps_offset 1");
+    const bool density = options.eta > 0 && alpha_next.back() < 1.0;
+    if (!density && options.needs_density)
       throw Error(Exit::kUsage, "--sampler-steps", cat("the step from timestep ", t, " has no noise, so no density"),
-                  "the model's schedule must have set_alpha_to_one false and steps_offset 1");
+                  "the model's schedule must have set_alpha_to_one false");
+    has_densities_ = has_densities_ && density;
+    if (!density)
+      continue;
     if (options.max_step_gain == 0 || step_gain(alpha.back(), alpha_next.back(), options.eta) <= options.max_step_gain)
       trained_steps_.push_back(static_cast<int64_t>(alpha.size()) - 1);
   }
-  if (trained_steps_.empty())
+  if (trained_steps_.empty() && options.needs_density)
     throw Error(Exit::kUsage, "--max-step-gain", cat(options.max_step_gain, " leaves no step to train on"),
                 "raise it, or 0 for all steps");
   alpha_table_ = at::tensor(alpha, at::kDouble).to(device);

@@ -16,7 +16,7 @@ using at::Tensor;
 
 struct PolicyOptions {
   int64_t num_inference_steps = 50;
-  double eta = 1.0;                                     ///< > 0
+  double eta = 1.0;                                     ///< > 0 if needs_density
   double guidance_scale = 1.0;                          ///< the same in sampling and training
   diffusion::Reduce reduce = diffusion::Reduce::kMean;  ///< of log-probabilities
   /// Steps whose gain |d mean / d v| / sigma is above this are neither trained on nor counted in path KL; 0: all count.
@@ -27,6 +27,7 @@ struct PolicyOptions {
   /// Every network pass is padded to a multiple of this many rows (0: as given): a smaller batch may take another
   /// convolution kernel, whose rounding would move the ratio by about 1e-6; at equal sizes it is exactly 1.
   int64_t pass_rows = 0;
+  bool needs_density = true;  ///< log-probabilities are asked for, so every step must have noise
   std::vector<int64_t> classes;                    ///< of samples, see RolloutRequest; empty: all
   nn::Precision precision = nn::Precision::kFp32;  ///< of the network's products; latents and arithmetic stay float32
 };
@@ -42,16 +43,19 @@ struct PolicyEvaluation {
 /// update.
 class Policy {
  public:
-  /// reference null: the network with its adapter scaled to 0. Both must outlive this. Throws Error(kUsage) for eta = 0
-  /// and for a schedule one of whose steps has no noise (the policy gradient needs a density at every step).
+  /// reference null: the network with its adapter scaled to 0. Both must outlive this. Throws Error(kUsage) for a
+  /// schedule one of whose steps does nothing and, with needs_density, for eta = 0 and for a step without noise.
   Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::NoiseSchedule& schedule,
          const std::vector<int64_t>& item_shape, const PolicyOptions& options, at::Device device);
 
   int64_t steps() const { return static_cast<int64_t>(timesteps_.size()); }  ///< T
   const std::vector<int64_t>& timesteps() const { return timesteps_; }
   const std::vector<int64_t>& item_shape() const { return item_shape_; }
-  /// Indices of the steps within max_step_gain, ascending.
+  /// Indices of the steps within max_step_gain, ascending. Empty only without needs_density.
   const std::vector<int64_t>& trained_steps() const { return trained_steps_; }
+  /// Whether every step has noise, so a density.
+  bool has_densities() const { return has_densities_; }
+  double alpha_cumprod(int64_t i) const { return schedule_.alpha_cumprod(timesteps_.at(static_cast<size_t>(i))); }
   int64_t dimension() const;  ///< D, elements of one item
   const PolicyOptions& options() const { return options_; }
   at::Device device() const { return device_; }
@@ -98,6 +102,7 @@ class Policy {
   at::Device device_;
   std::unique_ptr<diffusion::Sampler> sampler_;
   std::vector<int64_t> timesteps_, trained_steps_;
+  bool has_densities_ = true;
   Tensor timestep_table_, alpha_table_, alpha_next_table_;  // [T] int64, float64, float64
 };
 

@@ -107,17 +107,17 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
     const auto record = [&](size_t i, int64_t, const Tensor& x_t, const Tensor& output, const Tensor& x_next) {
       const int64_t index = static_cast<int64_t>(i);
       const Tensor step = at::full({end - begin}, index, at::TensorOptions(policy.device()).dtype(at::kLong));
-      const PolicyEvaluation own = policy.evaluate_output(output, x_t, x_next, step);
       if (request.keep_chain) {
         all.x.slice(0, begin, end).select(1, index).copy_(x_t);
         all.x.slice(0, begin, end).select(1, index + 1).copy_(x_next);
-        all.log_prob.slice(0, begin, end).select(1, index).copy_(own.log_prob);
+        all.log_prob.slice(0, begin, end).select(1, index).copy_(policy.evaluate_output(output, x_t, x_next, step).log_prob);
       }
-      if (!request.reference_log_prob && !request.path_kl)
+      const bool kl = request.path_kl && std::binary_search(trained.begin(), trained.end(), index);
+      if (!request.reference_log_prob && !kl)
         return;
       const Tensor reference = policy.reference_output(x_t, step, condition);
-      if (request.path_kl && std::binary_search(trained.begin(), trained.end(), index))
-        path_kl += policy.kl_to_reference(own.transition, reference, x_t, step, diffusion::Reduce::kSum);
+      if (kl)
+        path_kl += policy.kl_to_reference(policy.transition(output, x_t, step), reference, x_t, step, diffusion::Reduce::kSum);
       if (request.reference_log_prob)
         all.log_prob_ref.slice(0, begin, end)
             .select(1, index)
