@@ -34,8 +34,12 @@ class UpdateLog {
   void add_max(const std::string& name, double value);
   void set(const std::string& name, double value) { values_[name] = value; }
   const std::map<std::string, double>& values() const { return values_; }
+  /// A stop was asked for before the update was whole: its gradients are dropped, and it can be made again.
+  void abandon() { abandoned_ = true; }
+  bool abandoned() const { return abandoned_; }
 
  private:
+  bool abandoned_ = false;
   std::map<std::string, double> values_;
 };
 

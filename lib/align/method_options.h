@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/options.h"
@@ -40,9 +41,39 @@ struct GrpoOptions {
   std::string std = "global";
 };
 
+/// DRaFT and DRaFT-LV (Clark et al. 2024).
+struct DraftOptions {
+  int64_t k = 1;  ///< last steps with a gradient; 0: all
+  // draft-lv only
+  int64_t lv_n = 2;
+  std::string lv_include_base = "on";
+};
+
+/// AlignProp. The published loss is 0.01 |r - 10| for the aesthetic score, 0.01 (1 - r) for HPSv2 (Prabhudesai et al. 2023).
+struct AlignPropOptions {
+  std::string truncation = "auto";
+  std::optional<double> target;
+  double scale = 1.0;
+};
+
+/// ReFL. The published loss is 0.001 max(2 - r, 0) of ImageReward, which is standardised itself (Xu et al. 2023).
+struct ReflOptions {
+  double last = 0.25;  ///< share of the steps: 10 of the published 40
+  std::string standardise = "base";
+  double target = 2.0;
+  double scale = 1.0;
+};
+
+/// All methods that follow the reward's own gradient: is_direct().
+struct DirectOptions {
+  bool checkpoint = false;
+};
+
 inline void describe(OptionTable& t, TdpoOptions& o) {
   t.group("Method tdpo, tdpo-r");
-  t.add("tdpo.features", &o.features, "feature network the critic reads; see diversity(1)").metavar("SPEC");
+  t.add("tdpo.features", &o.features, "feature network the critic reads; see diversity(1)")
+      .metavar("SPEC")
+      .suggest({"default", "raw", "classifier:", "efficientnet-lite0", "torchscript:"});
   t.add("tdpo.gamma", &o.gamma, "discount of later steps").range(0.0, 1.0);
   t.add("tdpo.whitening", &o.whitening, "standardise advantages over all samples and steps of an epoch, or not at all")
       .one_of({"epoch", "none"});
@@ -78,6 +109,45 @@ inline void describe(OptionTable& t, GrpoOptions& o) {
   t.group("Method grpo");
   t.add("grpo.std", &o.std, "spread that divides a group's advantages: of the whole epoch, or of the group")
       .one_of({"global", "group"});
+}
+
+inline void describe(OptionTable& t, DraftOptions& o) {
+  t.group("Method draft, draft-lv");
+  t.add("draft.k", &o.k, "last steps of a chain that the gradient of draft goes through; 0 = all").range(0, 1e5);
+  t.add("draft.lv-n", &o.lv_n, "noises of the last step for each sample of draft-lv").range(1, 1e4);
+  t.add("draft.lv-include-base", &o.lv_include_base, "whether the sample itself counts beside the noises of draft-lv")
+      .one_of({"on", "off"});
+}
+
+inline void describe(OptionTable& t, AlignPropOptions& o) {
+  t.group("Method alignprop");
+  t.add("alignprop.truncation", &o.truncation,
+        "steps that the gradient goes through: fixed:K = the last K; gaussian:MEAN:SD, uniform = those from a first step on "
+        "that each minibatch draws; per-step = each step drawn by itself; auto = the published gaussian:42:5 of 50 steps, "
+        "scaled to --sampler-steps")
+      .metavar("HOW")
+      .suggest({"auto", "uniform", "per-step"});
+  t.add("alignprop.target", &o.target, "the loss is the distance of the reward from this; default: minus the reward, which has no end")
+      .range(-1e12, 1e12);
+  t.add("alignprop.scale", &o.scale, "factor of the loss; published: 0.01").range(0.0, 1e9);
+}
+
+inline void describe(OptionTable& t, ReflOptions& o) {
+  t.group("Method refl");
+  t.add("refl.last", &o.last, "share of the steps, at the chain's end, of which each minibatch draws the one with a gradient")
+      .range(0.0, 1.0);
+  t.add("refl.standardise", &o.standardise,
+        "subtracted from rewards and divided by: base = mean and deviation of the base model's first samples; none; or MEAN:SD")
+      .metavar("BY")
+      .suggest({"base", "none"});
+  t.add("refl.target", &o.target, "standardised reward above which a sample has no gradient").range(-1e12, 1e12);
+  t.add("refl.scale", &o.scale, "factor of the loss; published: 0.001").range(0.0, 1e9);
+}
+
+inline void describe(OptionTable& t, DirectOptions& o) {
+  t.group("Methods draft, draft-lv, alignprop, refl");
+  t.add("direct.checkpoint", &o.checkpoint,
+        "run each step with a gradient a second time instead of keeping its activations: less memory, a third more time");
 }
 
 }  // namespace plumb::align

@@ -38,17 +38,35 @@ bool is_tdpo(const FinetuneOptions& o) { return o.method == "tdpo" || o.method =
 double learning_rate(const FinetuneOptions& o) { return o.lr.value_or(is_tdpo(o) ? 3e-4 : 1e-3); }
 double advantage_limit(const FinetuneOptions& o) { return o.advantage_clip.value_or(is_tdpo(o) || o.method == "dpok" ? 0.0 : 5.0); }
 double kl_weight(const FinetuneOptions& o) { return o.kl_coef.value_or(o.method == "dpok" ? 1e-3 : 0.0); }
+bool is_direct(const FinetuneOptions& o) {
+  return o.method == "alignprop" || o.method == "draft" || o.method == "draft-lv" || o.method == "refl";
+}
 bool uses_critic_features(const FinetuneOptions& o) { return is_tdpo(o); }
 
 void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& was_set) {
-  if (!(o.eta > 0))
+  if (!(o.eta > 0) && !is_direct(o))
     throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
                 "use --eta 1");
+  if (is_direct(o)) {
+    refuse_if_set(was_set,
+                  {"inner-epochs", "timestep-fraction", "max-step-gain", "update-order", "step-order", "clip-range",
+                   "logprob-reduce", "advantage", "tracker-size", "tracker-min", "advantage-clip", "constraint", "constraint-lr",
+                   "constraint-max", "kl-penalty", "kl-shape", "kl-target", "kl-horizon"},
+                  "with --method " + o.method + ", which follows the reward's own gradient");
+  } else {
+    refuse_if_set(was_set, options_of("direct"), "with --method " + o.method);
+  }
+  if (o.method != "draft" && o.method != "draft-lv")
+    refuse_if_set(was_set, options_of("draft"), "with --method " + o.method);
+  if (o.method == "draft")
+    refuse_if_set(was_set, {"draft.lv-n", "draft.lv-include-base"}, "with --method draft");
+  if (o.method == "draft-lv")
+    refuse_if_set(was_set, {"draft.k"}, "with --method draft-lv, whose gradient goes through the last step");
   if (o.method == "ddpo-sf")
     refuse_if_set(was_set, {"clip-range"}, "with --method ddpo-sf, which has no ratio to clip");
   if (!is_tdpo(o))
     refuse_if_set(was_set, options_of("tdpo"), "with --method " + o.method);
-  for (const char* method : {"dpok", "grpo"})
+  for (const char* method : {"alignprop", "dpok", "grpo", "refl"})
     if (o.method != method)
       refuse_if_set(was_set, options_of(method), "with --method " + o.method);
   if (o.method == "tdpo")
@@ -98,8 +116,9 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
     o.train_batch_size = per_update / o.grad_accumulation;
   }
   // No pass needs more rows than a rollout or an update has; all passes then have the same size
-  // (PolicyOptions::pass_rows).
-  o.batch_size = std::min({o.batch_size, o.samples_per_epoch, o.train_batch_size * o.grad_accumulation});
+  // (PolicyOptions::pass_rows). A direct method's minibatches are drawn one by one.
+  o.batch_size =
+      std::min({o.batch_size, o.samples_per_epoch, o.train_batch_size * (is_direct(o) ? 1 : o.grad_accumulation)});
 }
 
 }  // namespace plumb::align

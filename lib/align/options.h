@@ -9,6 +9,7 @@
 
 #include "align/method_options.h"
 #include "core/options.h"
+#include "rewards/names.h"
 
 namespace plumb::align {
 
@@ -61,6 +62,10 @@ struct FinetuneOptions {
   TdpoOptions tdpo;
   DpokOptions dpok;
   GrpoOptions grpo;
+  DraftOptions draft;
+  AlignPropOptions alignprop;
+  ReflOptions refl;
+  DirectOptions direct;
 
   // What is trained
   int64_t lora_rank = 4;
@@ -99,6 +104,9 @@ double learning_rate(const FinetuneOptions& options);    ///< 3e-4 for tdpo and 
 double advantage_limit(const FinetuneOptions& options);  ///< 0, no limit, for tdpo, tdpo-r and dpok; else 5
 double kl_weight(const FinetuneOptions& options);        ///< 0.001 for dpok (published: 0.01 against 10 for the reward); else 0
 
+/// Whether the method follows the reward's own gradient (DirectBackprop): it then needs no noise in the chain.
+bool is_direct(const FinetuneOptions& options);
+
 /// Whether the method reads pictures of the chain's states through --tdpo.features.
 bool uses_critic_features(const FinetuneOptions& options);
 
@@ -108,7 +116,10 @@ void resolve(FinetuneOptions& options, const std::function<bool(const std::strin
 
 inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("method", &o.method, "how the reward reaches the weights; see plumb-methods(7)").one_of(method_names());
-  t.add("reward", &o.reward, "reward to raise, an expression; see plumb-rewards(7)").metavar("EXPR").required();
+  t.add("reward", &o.reward, "reward to raise, an expression; see plumb-rewards(7)")
+      .metavar("EXPR")
+      .suggest(rewards::reward_names())
+      .required();
   t.add("class", &o.classes,
         "class drawn for samples, by number or name, or none; repeatable; default: all in equal shares")
       .metavar("CLASS");
@@ -119,7 +130,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("samples-per-epoch", &o.samples_per_epoch, "samples drawn and scored each epoch").range(2, 1e7);
   t.add("batch-size", &o.batch_size, "rows of one network pass; affects speed and memory").range(1, 65536);
   t.add("sampler-steps", &o.sampler_steps, "DDIM steps of a sample").range(1, 1e5);
-  t.add("eta", &o.eta, "noise scale of DDIM, above 0; 1 = the variance of DDPM").range(0.0, 1.0);
+  t.add("eta", &o.eta, "noise scale of DDIM; 1 = the variance of DDPM; 0 = none, with draft, draft-lv, alignprop and refl only").range(0.0, 1.0);
   t.add("guidance-scale", &o.guidance_scale, "classifier-free guidance in sampling and training; 1 = none")
       .range(0.0, 1e3);
 
@@ -178,6 +189,10 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   describe(t, o.tdpo);
   describe(t, o.dpok);
   describe(t, o.grpo);
+  describe(t, o.draft);
+  describe(t, o.alignprop);
+  describe(t, o.refl);
+  describe(t, o.direct);
 
   t.group("What is trained");
   t.add("lora-rank", &o.lora_rank, "rank of the adapter").range(1, 4096);
@@ -189,12 +204,15 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("merge", &o.merge, "write a full model with the adapter merged in");
 
   t.group("Monitor");
-  t.add("gold", &o.gold, "reward that is watched and not trained on; repeatable").metavar("EXPR");
+  t.add("gold", &o.gold, "reward that is watched and not trained on; repeatable")
+      .metavar("EXPR")
+      .suggest(rewards::reward_names());
   t.add("monitor-every", &o.monitor_every, "updates between evaluations on fixed seeds; 0 = no monitor").range(0, 1e9);
   t.add("monitor-n", &o.monitor_n, "samples of an evaluation").range(4, 1e6);
   t.add("monitor-bootstrap", &o.monitor_bootstrap, "resamples behind the standard errors of diversity").range(10, 1e5);
   t.add("monitor-features", &o.monitor_features, "feature network of the diversity figures; see diversity(1)")
-      .metavar("SPEC");
+      .metavar("SPEC")
+      .suggest({"default", "raw", "classifier:", "efficientnet-lite0", "torchscript:"});
   t.add("stop", &o.stop, "end the run when a rule holds: gold-drop:z=2,k=3, kl:12 or vendi-ratio:.5; repeatable")
       .metavar("RULE");
   t.add("keep", &o.keep, "weights that become the output").one_of({"last", "best-gold"});

@@ -50,10 +50,12 @@ bool Trainer::run_monitor(io::Json& record) {
   return true;
 }
 
-void Trainer::update(int64_t index, io::Json& record) {
+bool Trainer::update(int64_t index, io::Json& record) {
   const FinetuneOptions& options = context_.options;
   optimizer_.zero_grad();
   const UpdateLog figures = method_.accumulate_gradients(context_, epoch_, index);
+  if (figures.abandoned())
+    return false;
   const double bound = options.grad_clip > 0 ? options.grad_clip : std::numeric_limits<double>::infinity();
   const double norm = check_finite(optimizer_.clip_grad_norm(bound), cat("gradient norm of step ", step_ + 1));
   optimizer_.step();
@@ -63,6 +65,7 @@ void Trainer::update(int64_t index, io::Json& record) {
   for (const auto& [name, value] : figures.values())
     record[name] = check_finite(value, cat(name, " of step ", step_));
   record["grad_norm"] = norm;
+  return true;
 }
 
 RunEnd Trainer::run() {
@@ -100,7 +103,8 @@ RunEnd Trainer::run() {
         return interrupted();
       collected_ = true;
     }
-    update(index_, record_);
+    if (!update(index_, record_))
+      return interrupted();
     if (++index_ == method_.updates_per_epoch()) {
       method_.end_epoch(context_, epoch_);
       ++epoch_;

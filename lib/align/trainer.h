@@ -44,7 +44,7 @@ class Trainer {
   void save();
   bool monitor_due() const;
   bool run_monitor(io::Json& record);  ///< false: interrupted
-  void update(int64_t index, io::Json& record);
+  bool update(int64_t index, io::Json& record);  ///< false: interrupted, nothing changed
 
   TuningContext& context_;
   Method& method_;

@@ -26,6 +26,8 @@ enum class Stream : uint32_t {
   kLabelNoise = 15,  ///< noise added to labels
   kCriticReset = 16, ///< new weights of reset neurons
   kValueBatch = 17,  ///< transitions a value network is fitted to
+  kKeptSteps = 18,   ///< steps of a chain that keep their gradient
+  kRenoise = 19,     ///< noise added to a finished sample
 };
 
 /// Philox4x32-10. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.

@@ -48,7 +48,7 @@ _plumb_complete() {
     "export --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "export --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --model") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "finetune --method") COMPREPLY=($(compgen -W 'ddpo-is ddpo-sf dpok grpo tdpo tdpo-r' -- "$current")); return ;;
+    "finetune --method") COMPREPLY=($(compgen -W 'alignprop ddpo-is ddpo-sf dpok draft draft-lv grpo refl tdpo tdpo-r' -- "$current")); return ;;
     "finetune --reward") return ;;
     "finetune --class") return ;;
     "finetune --seed") return ;;
@@ -102,6 +102,16 @@ _plumb_complete() {
     "finetune --dpok.value-updates") return ;;
     "finetune --dpok.value-batch") return ;;
     "finetune --grpo.std") COMPREPLY=($(compgen -W 'global group' -- "$current")); return ;;
+    "finetune --draft.k") return ;;
+    "finetune --draft.lv-n") return ;;
+    "finetune --draft.lv-include-base") COMPREPLY=($(compgen -W 'on off' -- "$current")); return ;;
+    "finetune --alignprop.truncation") COMPREPLY=($(compgen -W 'auto uniform per-step' -- "$current")); return ;;
+    "finetune --alignprop.target") return ;;
+    "finetune --alignprop.scale") return ;;
+    "finetune --refl.last") return ;;
+    "finetune --refl.standardise") COMPREPLY=($(compgen -W 'base none' -- "$current")); return ;;
+    "finetune --refl.target") return ;;
+    "finetune --refl.scale") return ;;
     "finetune --lora-rank") return ;;
     "finetune --lora-alpha") return ;;
     "finetune --lora-targets") return ;;
@@ -246,7 +256,7 @@ _plumb_complete() {
     diversity) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --metric --per-class --no-per-class --vendi.order --vendi.kernel --vendi.bandwidth --bootstrap --memorisation.ratio --memorisation.list --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     evaluate-fid) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --save-stats --metric --allow-rank-deficient --kid.subsets --kid.subset-size --prdc.precision-k --prdc.density-k --inception-score.splits --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     export) COMPREPLY=($(compgen -W '--to --output -o --force --limit --by-class --layout --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    finetune) COMPREPLY=($(compgen -W '--model --method --reward --class --seed --epochs --samples-per-epoch --batch-size --sampler-steps --eta --guidance-scale --train-batch-size --grad-accumulation --inner-epochs --timestep-fraction --max-step-gain --update-order --step-order --lr --weight-decay --grad-clip --clip-range --logprob-reduce --advantage --tracker-size --tracker-min --advantage-clip --constraint --constraint-lr --constraint-max --kl-coef --kl-form --kl-penalty --kl-shape --kl-target --kl-horizon --tdpo.features --tdpo.gamma --tdpo.whitening --tdpo.critic-lr --tdpo.critic-eps --tdpo.critic-clip --tdpo.critic-init --tdpo.critic-relu --tdpo.dormant-threshold --tdpo.probe-n --tdpo.probe --tdpo.reset --tdpo.reset-every --tdpo.reset-seed --dpok.reward --dpok.clip --dpok.value-lr --dpok.value-updates --dpok.value-batch --grpo.std --lora-rank --lora-alpha --lora-targets --full --merge --gold --monitor-every --monitor-n --monitor-bootstrap --monitor-features --stop --keep --reward-timeout --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    finetune) COMPREPLY=($(compgen -W '--model --method --reward --class --seed --epochs --samples-per-epoch --batch-size --sampler-steps --eta --guidance-scale --train-batch-size --grad-accumulation --inner-epochs --timestep-fraction --max-step-gain --update-order --step-order --lr --weight-decay --grad-clip --clip-range --logprob-reduce --advantage --tracker-size --tracker-min --advantage-clip --constraint --constraint-lr --constraint-max --kl-coef --kl-form --kl-penalty --kl-shape --kl-target --kl-horizon --tdpo.features --tdpo.gamma --tdpo.whitening --tdpo.critic-lr --tdpo.critic-eps --tdpo.critic-clip --tdpo.critic-init --tdpo.critic-relu --tdpo.dormant-threshold --tdpo.probe-n --tdpo.probe --tdpo.reset --tdpo.reset-every --tdpo.reset-seed --dpok.reward --dpok.clip --dpok.value-lr --dpok.value-updates --dpok.value-batch --grpo.std --draft.k --draft.lv-n --draft.lv-include-base --alignprop.truncation --alignprop.target --alignprop.scale --refl.last --refl.standardise --refl.target --refl.scale --direct.checkpoint --lora-rank --lora-alpha --lora-targets --full --merge --gold --monitor-every --monitor-n --monitor-bootstrap --monitor-features --stop --keep --reward-timeout --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     ingest) COMPREPLY=($(compgen -W '--format --labels --size --channels --array --label-array --class-names --from --skip --limit --held-out --part --seed --batch-size --output -o --force --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     pretrain) COMPREPLY=($(compgen -W '--denoiser --init --unconditional --steps --batch-size --lr --lr-warmup --lr-schedule --weight-decay --grad-clip --ema-decay --min-snr-gamma --label-drop --flip --seed --num-train-timesteps --beta-schedule --beta-start --beta-end --prediction-type --timestep-spacing --steps-offset --set-alpha-to-one --clip-sample --save-every --time-limit --resume --log-every --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     report) COMPREPLY=($(compgen -W '--log --title --rows --columns --pool-seeds --output -o --svg --png --tsv --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;

@@ -113,6 +113,37 @@ TEST_CASE("options that would be ignored are refused") {
   CHECK(error(o, {"gold"}).find("--gold") != std::string::npos);
 }
 
+TEST_CASE("methods that follow the reward's gradient: no noise needed, no option of policy gradients") {
+  const auto error = [](const std::string& method, const std::set<std::string>& set) {
+    FinetuneOptions o;
+    o.method = method;
+    o.eta = method == "ddpo-is" ? 1 : 0;
+    return message([&] { resolved(o, set); });
+  };
+  for (const std::string method : {"alignprop", "draft", "draft-lv", "refl"}) {
+    CAPTURE(method);
+    CHECK(error(method, {"eta", "grad-accumulation", "direct.checkpoint", "kl-coef"}).empty());
+    for (const std::string option : {"clip-range", "advantage", "tracker-size", "inner-epochs", "timestep-fraction", "max-step-gain",
+                                      "constraint", "kl-penalty", "step-order", "tdpo.gamma", "grpo.std"}) {
+      CAPTURE(option);
+      CHECK(error(method, {option}).find("--" + option + ": has no effect with --method " + method) != std::string::npos);
+    }
+    for (const std::string option : {"draft.k", "draft.lv-n", "alignprop.target", "refl.last"}) {
+      CAPTURE(option);
+      const bool own = (option == "draft.k" && method == "draft") || (option == "draft.lv-n" && method == "draft-lv") ||
+                       option.rfind(method + ".", 0) == 0;
+      CHECK(error(method, {option}).empty() == (own && !(option == "draft.lv-n" && method == "draft")));
+    }
+  }
+  for (const std::string option : {"draft.k", "alignprop.scale", "refl.target", "direct.checkpoint"})
+    CHECK(error("ddpo-is", {option}).find("--" + option) != std::string::npos);
+  FinetuneOptions o;
+  o.method = "draft";
+  o.train_batch_size = 4;
+  o.grad_accumulation = 8;
+  CHECK(resolved(o).batch_size == 4);  // of a minibatch
+}
+
 TEST_CASE("method names are unique, sorted and kebab-case") {
   const std::vector<std::string> names = method_names();
   CHECK(std::is_sorted(names.begin(), names.end()));

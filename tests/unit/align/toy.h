@@ -16,6 +16,8 @@ class PixelReward final : public rewards::Reward {
  public:
   explicit PixelReward(std::function<Tensor(const Tensor&)> f) : f_(std::move(f)) {}
   Tensor score(const rewards::RewardBatch& batch) override { return f_(batch.items.to(at::kDouble) / 255.0); }
+  bool differentiable() const override { return true; }
+  Tensor score_differentiable(const Tensor& x0, const Tensor&) override { return f_(((x0 + 1) / 2).clamp(0, 1)); }
   io::Json describe() const override { return {{"name", "pixel"}}; }
 
  private:
@@ -102,6 +104,7 @@ struct Toy {
             .reduce = diffusion::parse_reduce(o.logprob_reduce),
             .max_step_gain = o.max_step_gain,
             .pass_rows = o.batch_size,
+            .needs_density = !is_direct(o),
             .classes = {}};
   }
   explicit Toy(const FinetuneOptions& o, std::function<Tensor(const Tensor&)> f = darkness)

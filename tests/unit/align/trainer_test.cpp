@@ -86,12 +86,22 @@ TEST_CASE("the reward improves within a few epochs") {
     o.method = "tdpo-r";
     o.tdpo.reset_every = 3;
   }
+  SUBCASE("draft") { o.method = "draft"; }
+  SUBCASE("draft, all steps, without noise") {
+    o.method = "draft";
+    o.draft.k = 0;
+    o.eta = 0;
+    o.direct.checkpoint = true;
+  }
+  SUBCASE("draft-lv") { o.method = "draft-lv"; }
+  SUBCASE("alignprop") { o.method = "alignprop"; }
+  SUBCASE("refl") { o.method = "refl"; }
   Run run(o, {}, darkness, false);
   CHECK(run.trainer.run() == RunEnd::kFinished);
   const double first = run.monitor.points().front().proxy, last = run.monitor.points().back().proxy;
   MESSAGE("mean reward ", first, " -> ", last);
   CHECK(last > first + 0.05);
-  CHECK(run.monitor.points().back().kl > 0);
+  CHECK((run.monitor.points().back().kl > 0) == (o.eta > 0));
 }
 
 TEST_CASE("a run stopped anywhere and resumed equals the uninterrupted one, weights and log") {
@@ -120,6 +130,17 @@ TEST_CASE("a run stopped anywhere and resumed equals the uninterrupted one, weig
     o.inner_epochs = 2;
     steps = 48;
   }
+  SUBCASE("alignprop, stopped between the batches of an update") {
+    o.method = "alignprop";
+    o.batch_size = 4;
+  }
+  SUBCASE("draft, without noise") {
+    o.method = "draft";
+    o.draft.k = 2;
+    o.eta = 0;
+  }
+  SUBCASE("draft-lv") { o.method = "draft-lv"; }
+  SUBCASE("refl") { o.method = "refl"; }
   for (const char* file : {"reference.ckpt", "stopped.ckpt", "reference.jsonl", "stopped.jsonl"})
     std::filesystem::remove(scratch(file));
   const std::string reference_log = scratch("reference.jsonl");
@@ -133,8 +154,8 @@ TEST_CASE("a run stopped anywhere and resumed equals the uninterrupted one, weig
   Tensor weights;
   io::Json summary;
   while (end == RunEnd::kInterrupted && stops < 40) {
-    // The reward is asked once a rollout and once an evaluation: a signal at each third of them falls on different
-    // stages.
+    // The reward is asked once a rollout and once an evaluation, or by each batch: a signal at each third of them falls
+    // on different stages.
     Run run(o, {checkpoint, log, "f"}, [&](const Tensor& pixels) {
       if (++calls % 3 == 0)
         std::raise(SIGTERM);
@@ -245,6 +266,45 @@ TEST_CASE("a KL limit stops the run") {
   CHECK(run.trainer.run() == RunEnd::kStopRule);
   CHECK(run.monitor.points().back().kl > 0.5);
   CHECK(run.monitor.verdict().text.find("--gold") != std::string::npos);
+}
+
+TEST_CASE("a stop within an update drops it, and it is made again") {
+  FinetuneOptions o = toy_options();
+  o.method = "draft";
+  o.batch_size = 2;
+  Toy whole(o);
+  REQUIRE(whole.method->collect(whole.context, 0));
+  CHECK_FALSE(whole.method->accumulate_gradients(whole.context, 0, 0).abandoned());
+  int calls = 0;
+  Toy toy(o, [&](const Tensor& pixels) {
+    if (++calls == 2)
+      std::raise(SIGTERM);
+    return darkness(pixels);
+  });
+  reset_stop_request();
+  install_stop_handlers();
+  CHECK(toy.method->accumulate_gradients(toy.context, 0, 0).abandoned());
+  CHECK(calls == 2);
+  reset_stop_request();
+  std::signal(SIGTERM, SIG_DFL);
+  toy.zero_grad();
+  CHECK_FALSE(toy.method->accumulate_gradients(toy.context, 0, 0).abandoned());
+  CHECK(at::equal(toy.gradients(), whole.gradients()));
+}
+
+TEST_CASE("chains without noise have no KL: none is logged, none can stop the run") {
+  FinetuneOptions o = toy_options();
+  o.method = "draft";
+  o.eta = 0;
+  o.epochs = 1;
+  const std::string log = scratch("noiseless.jsonl");
+  Run run(o, {"", log, "f"});
+  CHECK(run.trainer.run() == RunEnd::kFinished);
+  for (const io::Json& line : lines_of(log))
+    CHECK_FALSE(line.contains("kl"));
+  CHECK(lines_of(log).back().contains("best_gold_step"));
+  o.stop = {"kl:12"};
+  CHECK_THROWS_WITH_AS(Run(o, {}), doctest::Contains("'kl:12': no step has the noise"), Error);
 }
 
 TEST_CASE("the monitor does not disturb the run") {
