@@ -12,7 +12,9 @@ find_package(CLI11 2.1 REQUIRED)
 find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb REQUIRED)
 
 # Thin headers that nearly every file includes, parsed once. A target with the same flags reuses it.
-file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "")
+if(NOT EXISTS ${CMAKE_BINARY_DIR}/pch.cpp)  # written again it would be compiled again, at every configure
+  file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "")
+endif()
 add_library(pch_plain OBJECT ${CMAKE_BINARY_DIR}/pch.cpp)
 target_link_libraries(pch_plain PRIVATE nlohmann_json::nlohmann_json)
 target_precompile_headers(pch_plain PRIVATE <cstdint> <functional> <map> <memory> <optional> <string> <vector>
@@ -48,7 +50,9 @@ if(PLUMB_TORCH)
   target_link_options(torch_headers INTERFACE -Wl,-rpath,${TORCH_LIBRARY_DIR} -Wl,-rpath-link,${TORCH_LIBRARY_DIR})
 
   # torch/torch.h costs 16 s a file even precompiled (PCH of 750 MB); ATen and autograd cost 6 s. We use only these.
-  file(WRITE ${CMAKE_BINARY_DIR}/pch_torch.cpp "")
+  if(NOT EXISTS ${CMAKE_BINARY_DIR}/pch_torch.cpp)
+    file(WRITE ${CMAKE_BINARY_DIR}/pch_torch.cpp "")
+  endif()
   add_library(pch_torch OBJECT ${CMAKE_BINARY_DIR}/pch_torch.cpp)
   target_link_libraries(pch_torch PRIVATE torch_headers nlohmann_json::nlohmann_json)
   target_precompile_headers(pch_torch PRIVATE <ATen/ATen.h> <ATen/Parallel.h> <torch/csrc/autograd/autograd.h>
@@ -82,6 +86,9 @@ function(plumb_room name)
   # DEFINE_SYMBOL off: a per-target macro would make the precompiled header unusable.
   set_target_properties(plumb_${name} PROPERTIES DEFINE_SYMBOL "" POSITION_INDEPENDENT_CODE OFF
     INSTALL_RPATH "$ORIGIN;${TORCH_LIBRARY_DIR}")
+  if(NOT PLUMB_SANITIZE)  # a registry row without its file fails here, and not when a command opens the library
+    target_link_options(plumb_${name} PRIVATE -Wl,-z,defs)
+  endif()
   target_include_directories(plumb_${name} PUBLIC ${CMAKE_SOURCE_DIR}/lib)
   target_link_libraries(plumb_${name} PUBLIC ${ROOM_LINK} nlohmann_json::nlohmann_json)
   if(ROOM_TORCH)

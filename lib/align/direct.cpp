@@ -155,7 +155,8 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
                        : policy.kl_to_reference(own, reference, x_t, step, policy.options().reduce));
     };
     const CallObserver watch = kl_weight_now > 0 ? observe : nullptr;
-    const Tensor x_T = nn::normal_noise(options_.seed, static_cast<int>(Stream::kPrior), items, 0, policy.item_shape(), policy.device());
+    const Tensor x_T =
+        nn::normal_noise(options_.seed, static_cast<int>(Stream::kPrior), items, 0, policy.item_shape(), policy.device());
     const Tensor x = run_kept(chain, x_T, kept, watch);
     const Tensor label = without_class ? Tensor() : condition.label;
     Tensor own;  // rewards of the samples themselves

@@ -13,11 +13,11 @@ namespace plumb::align {
 KlShape parse_kl_shape(const std::string& text) {
   static const std::vector<std::pair<std::string, KlShape>> shapes = {
       {"kl", KlShape::kKl},     {"abs", KlShape::kAbs},       {"square", KlShape::kSquare},
-      {"clip", KlShape::kClip}, {"approx", KlShape::kApprox}, {"js", KlShape::kJs}};
+      {"clip", KlShape::kClip}, {"approx", KlShape::kApprox}, {"k3", KlShape::kK3},   {"js", KlShape::kJs}};
   for (const auto& [name, shape] : shapes)
     if (name == text)
       return shape;
-  throw Error(Exit::kUsage, "--kl-shape", "unknown shape '" + text + "'", "one of kl, abs, square, clip, approx, js");
+  throw Error(Exit::kUsage, "--kl-shape", "unknown shape '" + text + "'", "one of kl, abs, square, clip, approx, k3, js");
 }
 
 Tensor kl_penalty(KlShape shape, const Tensor& log_prob, const Tensor& log_prob_ref) {
@@ -28,6 +28,7 @@ Tensor kl_penalty(KlShape shape, const Tensor& log_prob, const Tensor& log_prob_
     case KlShape::kSquare: return 0.5 * d * d;
     case KlShape::kClip: return d.clamp_min(0.0);
     case KlShape::kApprox: return d.expm1() - d;
+    case KlShape::kK3: return (-d).expm1() + d;
     case KlShape::kJs: {
       const Tensor log_mixture = at::logaddexp(log_prob, log_prob_ref) - std::log(2.0);
       return 0.5 * ((log_prob - log_mixture).clamp_min(0.0) + (log_prob_ref - log_mixture).clamp_min(0.0));

@@ -12,10 +12,11 @@ namespace plumb::align {
 using at::Tensor;
 
 /// Functions of the log-ratio d = log_prob - log_prob_ref of a sampled step, as penalties of the reward.
-enum class KlShape { kKl, kAbs, kSquare, kClip, kApprox, kJs };
+enum class KlShape { kKl, kAbs, kSquare, kClip, kApprox, kK3, kJs };
 KlShape parse_kl_shape(const std::string& text);
 
-/// kl: d. abs: |d|. square: d^2/2. clip: max(d, 0). approx: e^d - 1 - d. js: (max(l - ln m, 0) + max(l_ref - ln m, 0))
+/// kl: d. abs: |d|. square: d^2/2. clip: max(d, 0). approx: e^d - 1 - d. k3: e^-d - 1 + d, whose mean under
+/// the policy's samples is KL(policy || reference), as that of approx is not. js: (max(l - ln m, 0) + max(l_ref - ln m, 0))
 /// / 2 with m = (e^l + e^l_ref) / 2. Elementwise, any shape. Source: the penalty shapes of TDPO's code (Zhang et al.
 /// 2024).
 Tensor kl_penalty(KlShape shape, const Tensor& log_prob, const Tensor& log_prob_ref);

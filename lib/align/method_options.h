@@ -127,7 +127,8 @@ inline void describe(OptionTable& t, AlignPropOptions& o) {
         "scaled to --sampler-steps")
       .metavar("HOW")
       .suggest({"auto", "uniform", "per-step"});
-  t.add("alignprop.target", &o.target, "the loss is the distance of the reward from this; default: minus the reward, which has no end")
+  t.add("alignprop.target", &o.target,
+        "the loss is the distance of the reward from this; default: minus the reward, which has no end")
       .range(-1e12, 1e12);
   t.add("alignprop.scale", &o.scale, "factor of the loss; published: 0.01").range(0.0, 1e9);
 }

@@ -182,7 +182,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("kl-penalty", &o.kl_penalty, "weight of the log-ratio to the base model subtracted from the steps' returns")
       .range(0.0, 1e9);
   t.add("kl-shape", &o.kl_shape, "function of the log-ratio used by --kl-penalty")
-      .one_of({"kl", "abs", "square", "clip", "approx", "js"});
+      .one_of({"kl", "abs", "square", "clip", "approx", "k3", "js"});
   t.add("kl-target", &o.kl_target, "adapt --kl-penalty towards this path log-ratio; 0 = fixed").range(0.0, 1e9);
   t.add("kl-horizon", &o.kl_horizon, "samples over which --kl-target adapts").range(1, 1e12);
 

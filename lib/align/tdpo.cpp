@@ -76,6 +76,8 @@ Tensor Tdpo::advantages(const Rollout& rollout, const Tensor& penalties) {
   const Tensor trained = at::tensor(update_plan().steps, at::kLong);
   log_epoch("critic_explained_variance",
             explained_variance(value_old_.index_select(1, trained), returns_.index_select(1, trained)));
+  const int64_t last = update_plan().steps.back();  // of the trained states the least noisy, so the easiest to judge
+  log_epoch("critic_explained_variance_last", explained_variance(value_old_.select(1, last), returns_.select(1, last)));
   if (!dormant_.empty()) {
     log_epoch("critic_dormant", dormant_share_);
     log_epoch("critic_dormant_overlap", dormant_overlap_);

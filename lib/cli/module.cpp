@@ -38,7 +38,11 @@ detail::RunFunction open_module(const std::string& tool) {
   }
   void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   void* function = module ? dlsym(module, "plumb_tool_run") : nullptr;
-  if (!function) throw Error(Exit::kFailed, path, dlerror(), "is LibTorch where it was when this was built?");
+  if (!function) {
+    const std::string problem = dlerror();
+    const bool torch = problem.find("libtorch") != std::string::npos || problem.find("libc10") != std::string::npos;
+    throw Error(Exit::kFailed, path, problem, torch ? "is LibTorch where it was when this was built?" : "build it again: it does not fit its libraries");
+  }
   return reinterpret_cast<detail::RunFunction>(function);
 }
 

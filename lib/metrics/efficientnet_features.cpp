@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/sha256.h"
 #include "core/share.h"
+#include "core/text.h"
 #include "nn/efficientnet_lite.h"
 
 namespace plumb::metrics {
@@ -22,7 +23,7 @@ const char* const kPublished = "3424c79c5798da5e54dda603a1648595b0c7c67509d2f0a9
 std::string weights_path(const std::string& file) {
   const char* variable = std::getenv("PLUMB_EFFICIENTNET_LITE0");
   std::string path = !file.empty() ? file : variable && *variable ? variable : share_path(kShipped);
-  if (path.empty()) path = std::string("share/") + kShipped;
+  if (path.empty()) path = cat("share/", kShipped);
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) {
     throw Error(Exit::kBadInput, path, "is not there", "share/tools/efficientnet-lite0.py fetches it (19 MB)");

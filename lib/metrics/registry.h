@@ -1,5 +1,6 @@
-// What a metric gets, and the table of them. To add one: lib/metrics/NAME.{h,cpp} with `io::Json NAME_metric(...)`, one row
-// of metrics.def, an entry in plumb-metrics(7), a test.   SPDX-License-Identifier: Apache-2.0
+// What a metric gets and gives, and the table of them. A metric returns an object with `value`; besides, where it has them,
+// `stderr`, `low` and `high` (95 % interval), `n`, `n_reference`: these make its line in logs and its row in reports. Any other
+// number becomes a row of its own there.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
 #include <vector>

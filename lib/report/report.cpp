@@ -141,6 +141,7 @@ class Builder {
       if (read.insert(io::absolute_path(path)).second) runs_.push_back(read_run_log(path));
     }
     name_runs(runs_);
+    count_by_queries(runs_);
     comparison_ = comparison_table(runs_, options_.pool_seeds);
     if (options_.pool_seeds) runs_ = pooled(runs_);
   }

@@ -113,6 +113,28 @@ double t95(size_t n) {
   return z + (z * z * z + z) / (4 * df) + (5 * std::pow(z, 5) + 16 * z * z * z + 3 * z) / (96 * df * df);
 }
 
+void count_by_queries(std::vector<RunLog>& runs) {
+  double first = kNone;
+  bool differ = false;
+  for (const RunLog& run : runs) {
+    if (!run.monitored()) continue;
+    if (!(run.updates_per_epoch > 0 && run.samples_per_epoch > 0)) return;
+    if (std::isnan(first)) first = run.updates_per_epoch;
+    differ |= run.updates_per_epoch != first;
+  }
+  if (!differ) return;
+  for (RunLog& run : runs) {
+    if (!run.monitored()) continue;
+    const double factor = run.samples_per_epoch / run.updates_per_epoch;
+    run.x_unit = "reward queries";
+    for (Curve& c : run.curves)
+      for (double& x : c.x) x *= factor;
+    if (!run.verdict) continue;
+    for (double* step : {&run.verdict->step, &run.verdict->low, &run.verdict->high, &run.verdict->best_gold_step, &run.verdict->kept_step})
+      *step *= factor;
+  }
+}
+
 std::vector<RunLog> pooled(const std::vector<RunLog>& runs) {
   std::vector<RunLog> out;
   for (const Group& group : groups_of(runs, true)) {
@@ -128,6 +150,7 @@ std::vector<RunLog> pooled(const std::vector<RunLog>& runs) {
     const bool same = std::all_of(group.runs.begin(), group.runs.end(), [&](const RunLog* r) { return r->reward == first.reward; });
     run.reward = same ? first.reward : "";
     run.monitor_n = first.monitor_n;
+    run.x_unit = first.x_unit;
     for (const Curve& c : first.curves) {
       Curve mean = mean_curve(group, c);
       if (!mean.y.empty()) run.curves.push_back(std::move(mean));

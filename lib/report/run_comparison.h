@@ -16,6 +16,10 @@ std::string group_name(const std::string& run_name);
 /// freedom. Infinite for n < 2.
 double t95(size_t n);
 
+/// Where monitored runs take different numbers of updates an epoch, a common axis of updates would compare unequal things: counts
+/// curves and verdicts of all in reward queries (samples drawn and scored) instead. Does nothing if a run does not say how many.
+void count_by_queries(std::vector<RunLog>& runs);
+
 /// One run for each group: at every step that all its runs have, the mean, and as standard error that over the runs times
 /// t95(n) / 1.96, so that the bands of figures are 95 % intervals of the mean over runs. A group of one stays as it is.
 /// Verdicts are of single runs and left out.

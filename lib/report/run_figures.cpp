@@ -82,6 +82,11 @@ void add_common_axis(Figure& figure, const RunLog& run) {
 
 std::string step_text(double step) { return readable(step); }
 
+/// "step 24", or "1,536 reward queries".
+std::string place(const RunLog& run, double x) {
+  return run.x_unit == "updates" ? "step " + step_text(x) : step_text(x) + " " + run.x_unit;
+}
+
 void add_marks(Figure& figure, const RunLog& run, int colour, bool several) {
   if (!run.verdict) return;
   const Verdict& v = *run.verdict;
@@ -90,12 +95,12 @@ void add_marks(Figure& figure, const RunLog& run, int colour, bool several) {
   if (v.parted && std::isfinite(v.step)) {
     const std::string interval =
         std::isfinite(v.low) ? " (95 % interval " + step_text(v.low) + " to " + step_text(v.high) + ")" : "";
-    figure.marks.push_back({v.step, v.low, v.high, who + "reward and gold part at step " + step_text(v.step) + interval,
+    figure.marks.push_back({v.step, v.low, v.high, who + "reward and gold part at " + place(run, v.step) + interval,
                             several ? ink : "c1", true});
   }
   if (std::isfinite(v.kept_step)) {
-    const std::string which = v.kept == "best-gold" ? "kept: best gold, step " : "kept: step ";
-    figure.marks.push_back({v.kept_step, kNone, kNone, who + which + step_text(v.kept_step), ink, false});
+    const std::string which = v.kept == "best-gold" ? "kept: best gold, " : "kept: ";
+    figure.marks.push_back({v.kept_step, kNone, kNone, who + which + place(run, v.kept_step), ink, false});
   }
 }
 
@@ -219,7 +224,7 @@ Figure monitor_figure(const std::vector<RunLog>& all) {
       "never trained on; if one falls while the trained reward rises, the run learns to please the reward rather than "
       "to "
       "do what the reward stands for.";
-  figure.x_label = "updates";
+  figure.x_label = runs.empty() ? "updates" : runs.front().x_unit;
   figure.whole_x = true;
   if (runs.empty()) return figure;
   const bool several = runs.size() > 1;
@@ -294,12 +299,12 @@ Figure finetuning_figure(const std::vector<RunLog>& all) {
   figure.caption =
       "Figures of the training samples and the optimiser. Shaded: one standard deviation of the epoch's rewards.";
   figure.description = "Small charts of the fine-tuning run";
-  figure.x_label = "updates";
   figure.grid = figure.whole_x = true;
   std::vector<RunLog> runs;
   for (const RunLog& run : all) {
     if (run.find("reward") || run.monitored()) runs.push_back(run);
   }
+  figure.x_label = runs.empty() ? "updates" : runs.front().x_unit;
   Panel reward{"Reward of training samples", "", {}, false, false, {}, 118};
   for (size_t i = 0; i < runs.size(); ++i) add_reward(reward, runs[i], runs[i].name, static_cast<int>(i));
   if (!reward.series.empty()) figure.panels.push_back(std::move(reward));
@@ -338,7 +343,7 @@ std::vector<std::string> describe_run(const RunLog& run, bool name_it) {
   if (const Curve* proxy = run.find("proxy")) {
     std::string what = run.reward.empty() ? "the trained reward" : "the trained reward, " + run.reward + ",";
     sentences.push_back(who + (who.empty() ? "The" + what.substr(3) : what) + " " + change_text(*proxy) + " over " +
-                        step_text(proxy->x.back()) + " updates" + (run.method.empty() ? "" : " of " + run.method) +
+                        step_text(proxy->x.back()) + " " + run.x_unit + (run.method.empty() ? "" : " of " + run.method) +
                         ".");
     for (const std::string& name : run.golds()) {
       const Curve& gold = *run.find("reward/" + name);
@@ -347,8 +352,8 @@ std::vector<std::string> describe_run(const RunLog& run, bool name_it) {
           gold.y.begin());
       std::string text = "Gold " + name + " " + change_text(gold);
       if (best > 0 && best + 1 < gold.y.size())
-        text += "; its best was " + readable_with_error(gold.y[best], gold.se[best]) + " at step " +
-                step_text(gold.x[best]);
+        text += "; its best was " + readable_with_error(gold.y[best], gold.se[best]) + " at " +
+                place(run, gold.x[best]);
       sentences.push_back(text + ".");
     }
     std::string rest;

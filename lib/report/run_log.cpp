@@ -129,7 +129,11 @@ RunLog read_run_log(const std::string& path) {
   io::for_each_jsonl(path, [&](const Json& line) {
     const std::string event = text(line, "event");
     if (event == "start") run.tool = text(line, "tool");
-    if (event == "plan") run.method = text(line, "method");
+    if (event == "plan") {
+      run.method = text(line, "method");
+      run.samples_per_epoch = number(object(line, "plan"), "samples_per_epoch");
+      run.updates_per_epoch = number(object(line, "plan"), "updates_per_epoch");
+    }
     if (event == "verdict") run.verdict = verdict_of(line);
     if (!event.empty()) return;
     double x = number(line, "step");

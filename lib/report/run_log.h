@@ -32,6 +32,9 @@ struct RunLog {
   std::string method, reward;  ///< of finetune; "" if unknown
   double monitor_n = 0;        ///< samples of an evaluation; 0 if unknown
   double seconds = std::numeric_limits<double>::quiet_NaN();  ///< wall time, of all processes of the run
+  double samples_per_epoch = std::numeric_limits<double>::quiet_NaN();  ///< of finetune's plan
+  double updates_per_epoch = std::numeric_limits<double>::quiet_NaN();
+  std::string x_unit = "updates";  ///< what curves and verdict count: count_by_queries()
   std::vector<Curve> curves;   ///< in the order in which the log first names them
   std::optional<Verdict> verdict;
   const Curve* find(const std::string& curve) const;

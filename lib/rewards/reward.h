@@ -1,4 +1,5 @@
-// What scores a finished sample.   SPDX-License-Identifier: Apache-2.0
+// What scores a finished sample. To add a reward start from brightness.cpp (pictures) or class_prob.cpp (a network); the usual
+// checks are in image_reward.h.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <memory>
 #include <string>
@@ -27,9 +28,9 @@ class Reward {
   virtual Tensor score(const RewardBatch& batch) = 0;   // [B] float64 on the CPU
   /// True if score_differentiable is implemented (direct backprop methods need it).
   virtual bool differentiable() const { return false; }
-  /// [B] with a gradient to x0, items in model space on the reward's device. Default: Error(kUsage) naming the reward.
   /// Names of the parts without a gradient; empty if differentiable().
   virtual std::vector<std::string> without_gradient() const;
+  /// [B] with a gradient to x0, items in model space on the reward's device. Default: Error(kUsage) naming the reward.
   virtual Tensor score_differentiable(const Tensor& x0, const Tensor& label);
   /// What the result depended on (weights digests, settings), for the manifest.
   virtual io::Json describe() const = 0;

@@ -157,9 +157,10 @@ std::vector<int64_t> RewardTrainer::examples(int64_t first, int64_t count) {
 }
 
 double RewardTrainer::learning_rate() const {
-  if (steps_done_ < options_.lr_warmup) return options_.lr * static_cast<double>(steps_done_ + 1) / static_cast<double>(options_.lr_warmup);
-  const double span = static_cast<double>(std::max<int64_t>(1, total_steps_ - options_.lr_warmup));
-  return options_.lr * 0.5 * (1 + std::cos(3.14159265358979323846 * static_cast<double>(steps_done_ - options_.lr_warmup) / span));
+  const int64_t warmup = options_.lr_warmup.value_or(std::min<int64_t>(100, total_steps_ / 10));
+  if (steps_done_ < warmup) return options_.lr * static_cast<double>(steps_done_ + 1) / static_cast<double>(warmup);
+  const double span = static_cast<double>(std::max<int64_t>(1, total_steps_ - warmup));
+  return options_.lr * 0.5 * (1 + std::cos(3.14159265358979323846 * static_cast<double>(steps_done_ - warmup) / span));
 }
 
 RewardTrainingRecord RewardTrainer::step() {

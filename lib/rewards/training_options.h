@@ -1,6 +1,7 @@
 // Settings of reward-train with their option rows. Free of LibTorch.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/options.h"
@@ -14,7 +15,7 @@ struct RewardTrainingOptions {
   int64_t steps = 0;                ///< optimiser steps; 0: by epochs
   int64_t batch_size = 128;
   double lr = 2e-3;                 ///< peak of AdamW: linear warm-up, then cosine to 0
-  int64_t lr_warmup = 100;
+  std::optional<int64_t> lr_warmup; ///< steps; absent: 100, but at most a tenth of all
   double weight_decay = 0.05;
   double grad_clip = 1.0;           ///< 0: none
   double label_smoothing = 0;       ///< classifier only
@@ -42,7 +43,7 @@ inline void describe(OptionTable& t, RewardTrainingOptions& o) {
   t.add("steps", &o.steps, "optimiser steps; 0 = by --epochs").range(0, 1e9);
   t.add("batch-size", &o.batch_size, "items a step").range(1, 65536);
   t.add("lr", &o.lr, "peak learning rate of AdamW; a linear warm-up leads there, a cosine to 0 from there").range(0, 1);
-  t.add("lr-warmup", &o.lr_warmup, "steps of warm-up").range(0, 1e9);
+  t.add("lr-warmup", &o.lr_warmup, "steps of warm-up; default 100, but at most a tenth of all").range(0, 1e9);
   t.add("weight-decay", &o.weight_decay, "decoupled weight decay").range(0, 10);
   t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping").range(0, 1e9);
   t.add("label-smoothing", &o.label_smoothing, "classifier: share of the target spread over all classes").range(0, 0.9);

@@ -49,7 +49,7 @@ _plumb_complete() {
     "export --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --model") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --method") COMPREPLY=($(compgen -W 'alignprop ddpo-is ddpo-sf dpok draft draft-lv grpo refl tdpo tdpo-r' -- "$current")); return ;;
-    "finetune --reward") return ;;
+    "finetune --reward") COMPREPLY=($(compgen -W 'brightness class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
     "finetune --class") return ;;
     "finetune --seed") return ;;
     "finetune --epochs") return ;;
@@ -80,10 +80,10 @@ _plumb_complete() {
     "finetune --kl-coef") return ;;
     "finetune --kl-form") COMPREPLY=($(compgen -W 'exact plain' -- "$current")); return ;;
     "finetune --kl-penalty") return ;;
-    "finetune --kl-shape") COMPREPLY=($(compgen -W 'kl abs square clip approx js' -- "$current")); return ;;
+    "finetune --kl-shape") COMPREPLY=($(compgen -W 'kl abs square clip approx k3 js' -- "$current")); return ;;
     "finetune --kl-target") return ;;
     "finetune --kl-horizon") return ;;
-    "finetune --tdpo.features") return ;;
+    "finetune --tdpo.features") COMPREPLY=($(compgen -W 'default raw classifier: efficientnet-lite0 torchscript:' -- "$current")); return ;;
     "finetune --tdpo.gamma") return ;;
     "finetune --tdpo.whitening") COMPREPLY=($(compgen -W 'epoch none' -- "$current")); return ;;
     "finetune --tdpo.critic-lr") return ;;
@@ -115,11 +115,11 @@ _plumb_complete() {
     "finetune --lora-rank") return ;;
     "finetune --lora-alpha") return ;;
     "finetune --lora-targets") return ;;
-    "finetune --gold") return ;;
+    "finetune --gold") COMPREPLY=($(compgen -W 'brightness class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
     "finetune --monitor-every") return ;;
     "finetune --monitor-n") return ;;
     "finetune --monitor-bootstrap") return ;;
-    "finetune --monitor-features") return ;;
+    "finetune --monitor-features") COMPREPLY=($(compgen -W 'default raw classifier: efficientnet-lite0 torchscript:' -- "$current")); return ;;
     "finetune --stop") return ;;
     "finetune --keep") COMPREPLY=($(compgen -W 'last best-gold' -- "$current")); return ;;
     "finetune --reward-timeout") return ;;

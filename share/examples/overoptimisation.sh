@@ -18,6 +18,7 @@ set -eu
 rows() {
   sed 's/ *#.*//; /^$/d' <<'ROWS'
 ddpo-is           --method ddpo-is --lr 3e-4
+ddpo-columns      --method ddpo-is --lr 1e-4 --update-order columns --advantage-clip 0   # TDPO without its critic
 dpok-0.02         --method dpok --lr 3e-4 --kl-coef 0.02
 dpok-0.1          --method dpok --lr 3e-4 --kl-coef 0.1
 tdpo              --method tdpo --lr 1e-4 $CRITIC

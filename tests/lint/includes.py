@@ -6,7 +6,7 @@
   - a tool's code above `#ifndef PLUMB_FRONT` includes nothing of Torch, so that --help takes milliseconds
   - the version is the same in CMakeLists.txt and lib/core/version.h
   - each tool has a page, a table of command-line tests and a row in tools/CMakeLists.txt
-  - each .def registry is sorted, its names are unique and kebab-case, and each row has an entry in the manual and a test
+  - each .def registry is sorted, its names are unique and kebab-case, and each row has its definition, an entry in the manual and a test
   - files keep to their length and start with a comment that ends in the licence
 SPDX-License-Identifier: Apache-2.0
 """
@@ -19,7 +19,9 @@ ORDER = ["core", "io", "nn", "diffusion", "rewards", "metrics", "align"]
 PLAIN = {"core", "io", "cli", "report"}
 BESIDE = {"cli": ["core", "io"], "report": ["core", "io"]}  # rooms beside the row: what they may include
 TORCH = re.compile(r"^(ATen|c10|torch|caffe2)/")
-NAMES_ONLY = re.compile(r"^(\w+)/(\w+\.def|names\.h|options\.h|settings\.h)$")  # Torch-free on purpose
+FACTORY = {"rewards.def": "make_{}(const RewardSpec&", "metrics.def": "{}_metric(const MetricInput&",
+           "methods.def": "make_{}(const TuningContext&", "samplers.def": "make_{}(const SamplerOptions&",
+           "importers.def": "make_{}(const ImportOptions&", "exporters.def": "export_{}(const Manifest&"}
 LONGEST = {"lib/*.cpp": 450, "lib/*.h": 260, "tools/*.cpp": 180}
 problems = []
 
@@ -89,6 +91,11 @@ def check_registry(path, pages, tests):
         problem(path, "rows are not sorted by name")
     if len(set(names)) != len(names):
         problem(path, "a name occurs twice")
+    code = "".join(source.read_text() for source in path.parent.rglob("*.cpp"))
+    for identifier, _, _ in rows:
+        factory = FACTORY[path.name].format(identifier)
+        if not re.search(rf"\b{re.escape(factory)}[^;{{]*\{{", code):
+            problem(path, f"'{identifier}': nothing in {path.parent.relative_to(ROOT)} defines {factory}...)")
     page = next((p for p in pages if f"registry: {path.relative_to(ROOT)}" in p.read_text()), None)
     if page is None:
         problem(path, "no page of the manual lists this registry")

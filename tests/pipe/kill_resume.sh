@@ -7,7 +7,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 PATH="${PLUMB_BUILD_DIR:-$root/build}/bin:$PATH"
 export OMP_NUM_THREADS=1
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work"
 seed=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
 echo "seed $seed"
@@ -66,6 +66,8 @@ set -- finetune -q -j 1 --model ../model.h5 --reward jpeg-incompressibility --go
   --sampler-steps 6 --monitor-every 8 --monitor-n 8 --monitor-bootstrap 10 --monitor-features raw --save-every 0.2
 trial finetune-lora 8 "$@" -o out.h5
 trial finetune-full 4 "$@" --full --keep best-gold --kl-penalty 0.1 --kl-target 1 -o out.h5
+trial finetune-tdpo-r 4 "$@" --method tdpo-r --tdpo.features raw --tdpo.critic-lr 0.01 --tdpo.reset-every 2 -o out.h5
+trial finetune-dpok 4 "$@" --method dpok --constraint 'jpeg-compressibility >= -0.3' -o out.h5
 
 # A run too long to end: each way of being told to stop ends it with status 75, a checkpoint and a word on what to do next.
 # exec: the signal must reach the command, not a shell that waits for it.
@@ -88,4 +90,4 @@ status=0
 [ "$status" = 3 ] || fail "a checkpoint of another command was taken: exit $status" errors
 [ ! -e long.h5 ] || fail "a file under its final name that is not whole"
 echo "ok foreign checkpoint: refused"
-echo "5 passed"
+echo "7 passed"

@@ -157,8 +157,9 @@ TEST_CASE("the whole chain's gradient is that of central differences, float64") 
   };
   chain.transition = [&](int64_t i, const Tensor& x, const Tensor& output) {
     const int64_t t = timesteps[static_cast<size_t>(i)];
-    return diffusion::ddim_transition(toy.schedule.prediction_type(), output, x, at::full({2}, toy.schedule.alpha_cumprod(t), at::kDouble),
-                                      at::full({2}, toy.schedule.alpha_cumprod(toy.schedule.previous_timestep(t, 3)), at::kDouble), 1.0);
+    const auto alpha = [&](int64_t at_t) { return at::full({2}, toy.schedule.alpha_cumprod(at_t), at::kDouble); };
+    return diffusion::ddim_transition(toy.schedule.prediction_type(), output, x, alpha(t),
+                                      alpha(toy.schedule.previous_timestep(t, 3)), 1.0);
   };
   chain.noise = noise;
   std::vector<Tensor> weights;
@@ -222,9 +223,8 @@ TEST_CASE("every direct method has a gradient; its samples are the rollouts', bi
       std::iota(items.begin(), items.end(), 3 * 16 + 8);
       const Tensor label = draw_labels(toy.policy.num_classes(), {}, o.seed, items);
       std::vector<Tensor> states;
-      const Tensor x = toy.policy.sample(items, o.seed, {label}, [&](size_t, int64_t, const Tensor& x_t, const Tensor&, const Tensor&) {
-        states.push_back(x_t);
-      });
+      const auto keep = [&](size_t, int64_t, const Tensor& x_t, const Tensor&, const Tensor&) { states.push_back(x_t); };
+      const Tensor x = toy.policy.sample(items, o.seed, {label}, keep);
       Tensor wanted = x;
       if (name == "refl") {
         const int64_t m = 4 - static_cast<int64_t>(Philox(o.seed, Stream::kKeptSteps, 7, 0).below(3));
@@ -403,7 +403,8 @@ TEST_CASE("AlignProp's truncations: how many steps are kept, and which") {
   const Truncation scaled = parse_truncation("auto", 20);
   CHECK(scaled.mean == doctest::Approx(16.8));
   CHECK(scaled.sd == doctest::Approx(2.0));
-  for (const char* text : {"fixed:0", "fixed:6", "fixed:x", "gaussian:0:1", "gaussian:5:1", "gaussian:2:-1", "gaussian:2:6", "gaussian:2", "fixed", "tail"}) {
+  for (const char* text : {"fixed:0", "fixed:6", "fixed:x", "gaussian:0:1", "gaussian:5:1", "gaussian:2:-1",
+                           "gaussian:2:6", "gaussian:2", "fixed", "tail"}) {
     CAPTURE(text);
     const std::string error = refusal([&] { parse_truncation(text, 5); });
     CHECK(error.find("--alignprop.truncation") != std::string::npos);

@@ -1,6 +1,8 @@
 // KL to the base model against the oracles K, and guidance [C].   SPDX-License-Identifier: Apache-2.0
 #include "align/kl.h"
 
+#include <cmath>
+
 #include "core/error.h"
 #include "diffusion/sampler.h"
 #include "diffusion/transition.h"
@@ -46,6 +48,16 @@ TEST_CASE("penalty shapes [K]") {
     CHECK(largest_difference(kl_penalty(parse_kl_shape(shape), log_prob, ref), vector_of(expected)) < 1e-8);
   }
   CHECK_THROWS_AS(parse_kl_shape("k3"), Error);
+}
+
+TEST_CASE("the mean of the k3 shape under the policy is the KL to the reference, that of approx is not") {
+  // N(0.5, 1) against N(0, 1): KL 0.125; d = l - l_ref = 0.5 x - 0.125, over a fine grid of the policy's quantiles.
+  const int64_t n = 20001;
+  const Tensor u = (at::arange(n, at::kDouble) + 0.5) / static_cast<double>(n), x = 0.5 + std::sqrt(2.0) * at::erfinv(2 * u - 1);
+  const Tensor log_prob = -0.5 * (x - 0.5).square(), log_prob_ref = -0.5 * x.square();
+  CHECK(kl_penalty(KlShape::kK3, log_prob, log_prob_ref).mean().item<double>() == doctest::Approx(0.125).epsilon(1e-3));
+  CHECK(kl_penalty(KlShape::kKl, log_prob, log_prob_ref).mean().item<double>() == doctest::Approx(0.125).epsilon(1e-3));
+  CHECK(kl_penalty(KlShape::kApprox, log_prob, log_prob_ref).mean().item<double>() == doctest::Approx(std::exp(0.25) - 1.125).epsilon(1e-2));
 }
 
 TEST_CASE("adaptive coefficient [K]") {

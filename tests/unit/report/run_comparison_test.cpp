@@ -60,6 +60,21 @@ TEST_SUITE("run comparison") {
     CHECK(all[1].verdict.has_value());
   }
 
+  TEST_CASE("runs with unequal updates an epoch are counted in reward queries") {
+    std::vector<RunLog> runs = {run("a", {0, 1, 4}, {2, 3, 1}, true, 10), run("b", {0, 2, 2}, {2, 2, 2}, false, 5)};
+    count_by_queries(runs);  // they do not say how many
+    CHECK(runs[0].find("proxy")->x == std::vector<double>{0, 10, 20});
+    for (RunLog& r : runs) r.samples_per_epoch = 64, r.updates_per_epoch = 2;
+    count_by_queries(runs);
+    CHECK(runs[0].x_unit == "updates");
+    runs[1].updates_per_epoch = 8;
+    count_by_queries(runs);
+    CHECK(runs[0].find("proxy")->x == std::vector<double>{0, 320, 640});
+    CHECK(runs[1].find("proxy")->x == std::vector<double>{0, 80, 160});
+    CHECK(runs[1].x_unit == "reward queries");
+    CHECK(runs[0].verdict->step == 320);
+  }
+
   TEST_CASE("where runs ended, and where they were at equal reward") {
     const std::vector<RunLog> runs = {run("a-1", {0, 1, 4}, {2, 3, 1}, true, 10), run("b", {0, 2, 2}, {2, 2, 2}, false, 5),
                                       run("a-2", {0, 3, 6}, {2, 5, 2}, false, 14)};
