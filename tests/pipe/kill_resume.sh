@@ -7,7 +7,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 PATH="${PLUMB_BUILD_DIR:-$root/build}/bin:$PATH"
 export OMP_NUM_THREADS=1
 work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 cd "$work"
 seed=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
 echo "seed $seed"
