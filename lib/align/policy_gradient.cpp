@@ -154,6 +154,7 @@ UpdateLog PolicyGradient::accumulate_gradients(TuningContext& context, int64_t e
   UpdateLog log;
   for (const auto& [name, value] : epoch_log_)
     log.set(name, value);
+  log.set("transitions", static_cast<double>(picked.size()));
   Progress bar(cat("epoch ", epoch + 1, ": update ", index + 1, " of ", updates_per_epoch()),
                static_cast<int64_t>(picked.size()));
   for (size_t begin = 0; begin < picked.size(); begin += chunk) {
