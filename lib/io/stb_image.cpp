@@ -1,4 +1,11 @@
 // The one translation unit with stb_image's code: PNG and JPEG from memory only.   SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+
+// Zeroed memory: a JPEG whose scans do not reach every pixel would else be decoded from what happened to be there.
+#define STBI_MALLOC(size) std::calloc(1, size)
+#define STBI_REALLOC(pointer, size) std::realloc(pointer, size)
+#define STBI_FREE(pointer) std::free(pointer)
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wshadow"

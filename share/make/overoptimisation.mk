@@ -20,6 +20,7 @@ $(OUT)/proxies/test.h5:
 $(OUT)/proxies/%.h5: | $(OUT)/proxies/test.h5
 	@$(RUN) --proxy $* $(OUT)
 
+.SECONDARY:
 .SECONDEXPANSION:
 $(OUT)/cells/%.h5: | $(OUT)/proxies/$$(lastword $$(subst -, ,$$*)).h5
 	@$(RUN) --cell $(patsubst %-$(SEED),%,$*) $(SEED) $(OUT)
