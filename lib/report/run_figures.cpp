@@ -7,6 +7,7 @@
 #include <set>
 
 #include "report/number.h"
+#include "report/svg.h"
 
 namespace plumb::report {
 namespace {
@@ -91,7 +92,7 @@ void add_marks(Figure& figure, const RunLog& run, int colour, bool several) {
   if (!run.verdict) return;
   const Verdict& v = *run.verdict;
   const std::string who = several ? run.name + ": " : "";
-  const std::string ink = several ? "c" + std::to_string(colour % 6) : "ink";
+  const std::string ink = several ? Svg::colour(colour) : "ink";
   if (v.parted && std::isfinite(v.step)) {
     const std::string interval =
         std::isfinite(v.low) ? " (95 % interval " + step_text(v.low) + " to " + step_text(v.high) + ")" : "";

@@ -8,6 +8,7 @@
 
 #include "report/axis.h"
 #include "report/number.h"
+#include "report/svg.h"
 
 namespace plumb::report {
 namespace {
@@ -144,7 +145,7 @@ std::vector<Figure> score_figures(const std::vector<ScoreSet>& sets) {
           (group.size() > 1 ? group[i]->samples + ": mean " : "mean ") + readable_with_error(s.mean, s.standard_error);
       const double reach = std::isfinite(s.standard_error) ? kZ95 * s.standard_error : 0;
       if (group.size() <= 3)
-        figure.marks.push_back({s.mean, s.mean - reach, s.mean + reach, words, "c" + std::to_string(i % 6), true});
+        figure.marks.push_back({s.mean, s.mean - reach, s.mean + reach, words, Svg::colour(static_cast<int>(i)), true});
       figure.description += (i ? "; " : "Histogram of " + reward + ": ") + words;
     }
     figure.panels.push_back(std::move(panel));

@@ -18,6 +18,7 @@ struct Ink {
 constexpr Ink kInks[] = {
     {"c0", "#0067a8", "#5cb0ea"},  {"c1", "#c04a00", "#f58b4c"},    {"c2", "#007a5a", "#35c39c"},
     {"c3", "#a3417d", "#e595c5"},  {"c4", "#8a6100", "#e3b341"},    {"c5", "#4f5b93", "#a6b1ec"},
+    {"c6", "#b3261e", "#ff8f85"},  {"c7", "#5f6b00", "#c3cf4a"},
     {"ink", "#1b2027", "#e8ebef"}, {"muted", "#5b6470", "#9aa4b0"}, {"faint", "#dfe3e8", "#343b44"}};
 const char* const kFont = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif";
 

@@ -17,9 +17,9 @@ double text_width(const std::string& text, double size);
 /// Cuts text to at most `width` px, ending in an ellipsis.
 std::string fit_text(const std::string& text, double size, double width);
 
-/// Classes .c0 .. .c5 of `color`, repeated beyond; .ink, .muted, .faint for text and rules. Light as presentation
+/// Classes .c0 .. .c7 of `color`, repeated beyond; .ink, .muted, .faint for text and rules. Light as presentation
 /// attributes (for programs that know no CSS), dark by prefers-color-scheme in style().
-constexpr int kColours = 6;
+constexpr int kColours = 8;
 
 class Svg {
  public:
