@@ -15,6 +15,7 @@ echo "seed $seed"
 python3 "$root/tests/cli/data/make.py" idx tiny
 ingest -q img.idx --labels lab.idx -o data.h5 >/dev/null
 
+tries=0
 now() { date +%s.%N; }
 fail() { echo "FAILED $1"; shift; for log in "$@"; do sed 's/^/    /' "$log"; done; exit 1; }
 
@@ -35,7 +36,7 @@ trial() {
       (cd cut && exec "$@" >manifest 2>errors) && status=0 || status=$?
     else
       if [ $((attempt % 2)) = 1 ]; then signal=TERM; else signal=KILL; fi
-      delay=$(echo "$seed $attempt $length" | awk '{ srand($1 * 100 + $2); print 0.2 + rand() * $3 * 0.6 }')
+      delay=$(echo "$seed $attempt $length" | awk '{ srand($1 * 100 + $2); print 0.15 + rand() * $3 * 0.4 }')
       (cd cut && exec "$@" >manifest 2>errors) &
       pid=$!
       sleep "$delay"
@@ -49,7 +50,15 @@ trial() {
     esac
     [ ! -e cut/out.h5 ] || check -q cut/out.h5 || fail "$name: a file under its final name that is not whole"
   done
-  [ "$hit" -ge 2 ] || fail "$name: only $hit kills came before the end; make the run longer"
+  if [ "$hit" -lt 2 ]; then  # the moments fell after the end: others
+    tries=$((tries + 1))
+    [ "$tries" -lt 5 ] || fail "$name: 5 times in a row only $hit kills came before the end; make the run longer"
+    rm -r whole cut
+    seed=$((seed + 1))
+    trial "$name" "$kills" "$@"
+    return
+  fi
+  tries=0
   cmp whole/out.h5 cut/out.h5 || fail "$name: the resumed run's file differs"
   for log in whole cut; do
     grep -v '"event":"\(start\|plan\)"' $log/out.h5.jsonl | sed 's/,"seconds":[0-9.e+-]*//' >$log/steps
