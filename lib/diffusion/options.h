@@ -22,6 +22,7 @@ struct ScheduleOptions {
   int64_t steps_offset = 1;
   bool set_alpha_to_one = false;            ///< false: the step below 0 uses alphas_cumprod[0], so every transition has a density
   bool clip_sample = false;                 ///< clamps predicted x0 to [-1,1]; kills gradients, see policy-gradient notes
+  std::string table_dtype = "float64";      ///< float64; float32: diffusers' tables, off by up to 1e-3 in 1 - alphas_cumprod[0]
   bool operator==(const ScheduleOptions& other) const = default;
   nlohmann::ordered_json to_json() const;
   /// Missing keys keep their defaults. Throws Error(kBadInput, where, ...) on an unknown key or a bad value.
@@ -72,6 +73,7 @@ inline void describe(OptionTable& t, ScheduleOptions& o) {
   t.add("steps-offset", &o.steps_offset, "added to each timestep of leading spacing").range(0, 1e6);
   t.add("set-alpha-to-one", &o.set_alpha_to_one, "end chains at the clean sample instead of the first noise level");
   t.add("clip-sample", &o.clip_sample, "clamp the predicted clean sample to [-1,1] while sampling");
+  t.add("table-dtype", &o.table_dtype, "precision of the noise levels; float32 repeats diffusers' rounding").one_of({"float64", "float32"});
 }
 
 inline void describe(OptionTable& t, SamplerOptions& o) {

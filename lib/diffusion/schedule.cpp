@@ -54,6 +54,15 @@ std::vector<double> make_betas(const ScheduleOptions& o) {
               "linear, scaled_linear or squaredcos_cap_v2");
 }
 
+/// The betas as diffusers 0.42 computes them: in float32, but for the cosine's, which it rounds at the end.
+Tensor make_float32_betas(const ScheduleOptions& o) {
+  if (o.beta_schedule == "squaredcos_cap_v2") return at::tensor(make_betas(o), at::kFloat);
+  const bool scaled = o.beta_schedule == "scaled_linear";
+  const Tensor betas = at::linspace(scaled ? std::sqrt(o.beta_start) : o.beta_start, scaled ? std::sqrt(o.beta_end) : o.beta_end,
+                                    o.num_train_timesteps, at::kFloat);
+  return scaled ? betas * betas : betas;
+}
+
 Tensor broadcast_to_items(const Tensor& per_item, const Tensor& x) {
   std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
   shape[0] = per_item.size(0);
@@ -65,7 +74,8 @@ Tensor broadcast_to_items(const Tensor& per_item, const Tensor& x) {
 nlohmann::ordered_json ScheduleOptions::to_json() const {
   return {{"num_train_timesteps", num_train_timesteps}, {"beta_schedule", beta_schedule}, {"beta_start", beta_start},
           {"beta_end", beta_end}, {"prediction_type", prediction_type}, {"timestep_spacing", timestep_spacing},
-          {"steps_offset", steps_offset}, {"set_alpha_to_one", set_alpha_to_one}, {"clip_sample", clip_sample}};
+          {"steps_offset", steps_offset}, {"set_alpha_to_one", set_alpha_to_one}, {"clip_sample", clip_sample},
+          {"table_dtype", table_dtype}};
 }
 
 ScheduleOptions ScheduleOptions::from_json(const nlohmann::ordered_json& json, const std::string& where) {
@@ -82,6 +92,7 @@ ScheduleOptions ScheduleOptions::from_json(const nlohmann::ordered_json& json, c
       else if (key == "steps_offset") o.steps_offset = value.get<int64_t>();
       else if (key == "set_alpha_to_one") o.set_alpha_to_one = value.get<bool>();
       else if (key == "clip_sample") o.clip_sample = value.get<bool>();
+      else if (key == "table_dtype") o.table_dtype = value.get<std::string>();
       else throw Error(Exit::kBadInput, where, cat("the noise schedule has an unknown key '", key, "'"),
                        "it may come from a newer version");
     } catch (const nlohmann::json::exception&) {
@@ -109,8 +120,15 @@ NoiseSchedule::NoiseSchedule(const ScheduleOptions& options)
   if (!(options.beta_start > 0 && options.beta_start <= options.beta_end && options.beta_end < 1)) {
     refuse("--beta-start", cat("needs 0 < beta_start <= beta_end < 1, got ", options.beta_start, " and ", options.beta_end));
   }
-  double product = 1.0;
-  for (const double beta : make_betas(options)) alphas_cumprod_.push_back(product *= 1.0 - beta);
+  if (options.table_dtype == "float32") {
+    const Tensor table = (1.0 - make_float32_betas(options)).cumprod(0).to(at::kDouble);
+    alphas_cumprod_.assign(table.const_data_ptr<double>(), table.const_data_ptr<double>() + table.numel());
+  } else if (options.table_dtype == "float64") {
+    double product = 1.0;
+    for (const double beta : make_betas(options)) alphas_cumprod_.push_back(product *= 1.0 - beta);
+  } else {
+    refuse("--table-dtype", cat("unknown value '", options.table_dtype, "'"));
+  }
   std::vector<double> with_final = alphas_cumprod_;
   with_final.push_back(alpha_cumprod(int64_t{-1}));
   alphas_cumprod_tensor_ = at::tensor(with_final, at::kDouble);
@@ -122,6 +140,10 @@ double NoiseSchedule::alpha_cumprod(int64_t t) const {
     throw Error(Exit::kUsage, "timestep", cat(t, " is not below num_train_timesteps = ", num_train_timesteps()));
   }
   return alphas_cumprod_[static_cast<size_t>(t)];
+}
+
+double NoiseSchedule::alpha_between(double a, double b) const {
+  return options_.table_dtype == "float32" ? static_cast<float>(a) / static_cast<float>(b) : a / b;
 }
 
 std::vector<int64_t> NoiseSchedule::timesteps(int64_t n) const {

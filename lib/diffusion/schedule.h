@@ -15,7 +15,7 @@ using at::Tensor;
 
 enum class PredictionType { kEpsilon, kSample, kV };
 
-/// ScheduleOptions are in options.h. Tables are float64.
+/// ScheduleOptions are in options.h. Tables are float64, or hold float32 values where table_dtype says so.
 class NoiseSchedule {
  public:
   /// Throws Error(kUsage, "--OPTION", ...) for names and numbers that make no schedule.
@@ -26,6 +26,8 @@ class NoiseSchedule {
   const std::vector<double>& alphas_cumprod() const { return alphas_cumprod_; }  // [num_train_timesteps], float64
   /// alphas_cumprod at t; for t < 0 the final value (1 or alphas_cumprod[0], see set_alpha_to_one).
   double alpha_cumprod(int64_t t) const;
+  /// alpha of the one step from level b to the noisier level a, a / b, at the precision of the tables.
+  double alpha_between(double a, double b) const;
   /// The timesteps of num_inference_steps reverse steps, from noise to data.
   std::vector<int64_t> timesteps(int64_t num_inference_steps) const;
   /// The timestep below t in a chain of num_inference_steps (may be < 0: the end).

@@ -58,7 +58,8 @@ Json schedule_of(const Json& config, const std::string& path) {
               {"timestep_spacing", field<std::string>(config, "timestep_spacing", ddpm || ddim ? "leading" : "linspace", path)},
               {"steps_offset", field<int64_t>(config, "steps_offset", 0, path)},
               {"set_alpha_to_one", field(config, "set_alpha_to_one", true, path)},
-              {"clip_sample", clip}};
+              {"clip_sample", clip},
+              {"table_dtype", "float32"}};  // so that the model samples here as it did there
 }
 
 /// DIR/scheduler (a pipeline), beside the unet folder, or in it. "" if there is none.
@@ -185,6 +186,7 @@ Json diffusers_unet_config(const Manifest& manifest) {
 Json diffusers_scheduler_config(const Manifest& manifest) {
   Json config{{"_class_name", "DDIMScheduler"}, {"_diffusers_version", kDiffusersVersion}};
   config.update(model_of(manifest).at("schedule"));
+  config.erase("table_dtype");  // theirs is always float32
   return config;
 }
 

@@ -22,7 +22,7 @@ class Ddpm : public Sampler {
   Tensor step(size_t i, const Tensor& x_t, const Tensor& model_output, const Tensor& noise) override {
     const double a = schedule_.alpha_cumprod(timesteps_[i]);
     const double b = needs_noise(i) ? schedule_.alpha_cumprod(timesteps_[i + 1]) : 1.0;
-    const double alpha = a / b, beta = 1.0 - alpha;  // of the one step from level b to level a
+    const double alpha = schedule_.alpha_between(a, b), beta = 1.0 - alpha;  // of the one step from level b to level a
     Tensor x0 = predict(schedule_.prediction_type(), model_output, x_t, at::scalar_tensor(a, x_t.options().dtype(at::kDouble))).x0;
     if (schedule_.options().clip_sample) x0 = x0.clamp(-1.0, 1.0);
     const Tensor mean = (std::sqrt(b) * beta / (1.0 - a)) * x0 + (std::sqrt(alpha) * (1.0 - b) / (1.0 - a)) * x_t;

@@ -40,8 +40,11 @@ TEST_CASE("alphas_cumprod of each beta schedule equal diffusers' float32 tables"
     options.beta_schedule = name;
     if (name == "scaled_linear") options.beta_start = 0.00085, options.beta_end = 0.012;
     const NoiseSchedule schedule(options);
+    options.table_dtype = "float32";
+    const NoiseSchedule same_rounding(options);
     for (const auto& [t, alpha] : values.items()) {
       CHECK(schedule.alpha_cumprod(std::stoll(t)) == doctest::Approx(alpha.get<double>()).epsilon(3e-5));
+      CHECK(same_rounding.alpha_cumprod(std::stoll(t)) == alpha.get<double>());
     }
   }
 }

@@ -161,6 +161,7 @@ TEST_SUITE("diffusers") {
     CHECK(model.schedule["clip_sample"] == true);
     CHECK(model.schedule["set_alpha_to_one"] == true);
     CHECK(model.schedule["beta_end"] == 0.02);
+    CHECK(model.schedule["table_dtype"] == "float32");
     for (const char* bad : {R"({"trained_betas":[0.1]})", R"({"thresholding":true})", R"({"rescale_betas_zero_snr":true})",
                             R"({"variance_type":"learned_range"})", R"({"_class_name":"DDIMScheduler","clip_sample_range":2.0})",
                             R"({"beta_end":"x"})", "[]", "{"}) {
