@@ -11,6 +11,7 @@ struct SampleOptions {
   std::string shard;
   std::string label_class = "balanced";
   double guidance_scale = 1.0, lora_scale = 1.0;
+  std::string aig = "ft", base;
   plumb::diffusion::SamplerOptions sampler;
   plumb::cli::CommonOptions common;
 };
@@ -29,6 +30,10 @@ struct SampleOptions {
   t.add("guidance-scale", &o.guidance_scale, "classifier-free guidance: 1 = none, above 1 = closer to the class")
       .range(0.0, 1000.0);
   t.add("lora-scale", &o.lora_scale, "strength of the model's LoRA adapter: 0 = the base model").range(-100.0, 100.0);
+  t.add("aig", &o.aig, "annealed importance guidance: weight of the model along the chain, the rest being its base model's; ft = the model "
+        "alone, base, linear, power:P, step:Q or constant:C")
+      .metavar("SCHEDULE").suggest({"linear", "power:2", "power:4", "step:0.6", "constant:0.5", "base", "ft"});
+  t.add("base", &o.base, "base model of --aig; by default the one that the model was tuned from").metavar("MODEL.h5").file();
   t.add("batch-size", &o.batch_size, "samples a network call; affects speed and memory only").range(1, 65536).runtime();
   plumb::cli::describe_common(t, o.common, {.compress = true});
 }
@@ -43,7 +48,7 @@ struct SampleOptions {
 
 #include "core/signals.h"
 #include "core/text.h"
-#include "diffusion/sampler.h"
+#include "diffusion/aig.h"
 #include "nn/data.h"
 #include "nn/precision.h"
 
@@ -82,6 +87,22 @@ std::string class_choice(cli::Context& ctx, const SampleOptions& o, const nn::Mo
   return o.label_class;
 }
 
+/// The base model of --aig; none if the schedule never asks for it.
+std::optional<nn::Model> load_base(cli::Context& ctx, const SampleOptions& o, const nn::Model& tuned, const std::vector<double>& weights) {
+  if (o.aig == "ft" && !o.base.empty()) throw Error(Exit::kUsage, "--base", "goes with --aig", "add --aig linear, say");
+  if (std::all_of(weights.begin(), weights.end(), [](double w) { return w == 1.0; })) return std::nullopt;
+  const io::Manifest manifest = o.base.empty() ? nn::base_model(tuned.manifest) : ctx.read(o.base, "model");
+  nn::Model base = nn::load_model(manifest, nn::parse_device(o.common.device));
+  const auto refuse = [&](const char* what) {
+    throw Error(Exit::kBadInput, manifest.label(), cat("is no base model of ", tuned.manifest.label(), ": its ", what, " differ"));
+  };
+  const auto schedule = [](const nn::Model& model) { return diffusion::ScheduleOptions::from_json(model.schedule, model.manifest.label()); };
+  if (!(base.space == tuned.space)) refuse("items");
+  if (base.denoiser->num_classes() != tuned.denoiser->num_classes()) refuse("classes");
+  if (!(schedule(base) == schedule(tuned))) refuse("noise levels");
+  return base;
+}
+
 int run(cli::Context& ctx, const SampleOptions& o) {
   const at::Device device = nn::parse_device(o.common.device);
   const nn::Precision precision = nn::parse_precision(o.common.precision, device, false);
@@ -99,20 +120,24 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const std::vector<int64_t> item_shape = codec->model_shape();
   const std::string which = class_choice(ctx, o, model);
   const int64_t num_classes = model.denoiser->num_classes();
-  const diffusion::GuidedDenoiser guided{*model.denoiser, o.guidance_scale};
+  const std::vector<double> weights = diffusion::aig_weights(o.aig, static_cast<int64_t>(sampler->timesteps().size()));
+  const std::optional<nn::Model> base = load_base(ctx, o, model, weights);
   if (o.guidance_scale != 1.0 && which == "none") {
     throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class");
   }
   diffusion::choose_labels(which, {}, num_classes, o.seed);  // a bad class is refused before the work starts
 
-  io::Manifest manifest = ctx.manifest("samples", {{"model", source}});
+  std::vector<std::pair<std::string, io::Manifest>> inputs{{"model", source}};
+  if (base) inputs.emplace_back("base", base->manifest);
+  io::Manifest manifest = ctx.manifest("samples", inputs);
   manifest.json()["count"] = end - begin;
   manifest.json()["space"] = model.space.to_json();
   manifest.json()["seed"] = o.seed;
   manifest.json()["first"] = begin;
   if (num_classes > 0 && model.manifest.json().contains("classes")) manifest.json()["classes"] = model.manifest.json().at("classes");
   if (ctx.dry_run()) {
-    const int64_t calls = static_cast<int64_t>(sampler->timesteps().size()) * (o.guidance_scale == 1.0 ? 1 : 2);
+    int64_t calls = 0;
+    for (const double w : weights) calls += (w == 0.0 || w == 1.0 ? 1 : 2) * (o.guidance_scale == 1.0 ? 1 : 2);
     return ctx.finish_dry_run({{"count", end - begin}, {"first", begin}, {"space", model.space.to_json()},
         {"parameters", model.denoiser->parameter_count()}, {"timesteps", sampler->timesteps()},
         {"network_calls_per_item", calls}, {"output_bytes", (end - begin) * (model.space.numel() * (model.space.stored_as_bytes() ? 1 : 4) + 16)}});
@@ -125,10 +150,13 @@ int run(cli::Context& ctx, const SampleOptions& o) {
     output.create(model.space.dataset(), model.space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32, model.space.shape);
     if (which != "none") output.create("label", io::Type::kI64, {});
     output.create("seed", io::Type::kU64, {});
-    const auto denoise = [&](const at::Tensor& x_t, const at::Tensor& t, const nn::Condition& condition) {
-      const nn::PrecisionGuard guard(precision, device);
-      return guided(x_t, t, condition).to(at::kFloat);
+    const auto guided = [&](const nn::Model& m) -> diffusion::ModelFunction {
+      return [&](size_t, const at::Tensor& x_t, const at::Tensor& t, const nn::Condition& condition) {
+        const nn::PrecisionGuard guard(precision, device);
+        return diffusion::GuidedDenoiser{*m.denoiser, o.guidance_scale}(x_t, t, condition).to(at::kFloat);
+      };
     };
+    const diffusion::ModelFunction denoise = base ? diffusion::annealed(guided(*base), guided(model), weights) : guided(model);
     Progress progress("sampling", end - begin);
     for (int64_t at = begin; at < end; at += o.batch_size) {
       std::vector<int64_t> items(static_cast<size_t>(std::min(o.batch_size, end - at)));

@@ -50,7 +50,7 @@ Tensor run_chain(Sampler& sampler, const ModelFunction& model, const std::vector
   const std::vector<int64_t>& timesteps = sampler.timesteps();
   for (size_t i = 0; i < timesteps.size(); ++i) {
     const Tensor t = at::full({x.size(0)}, timesteps[i], at::TensorOptions(at::kLong).device(device));
-    const Tensor output = model(x, t, condition);
+    const Tensor output = model(i, x, t, condition);
     Tensor noise;
     if (sampler.needs_noise(i)) {
       noise = nn::normal_noise(seed, static_cast<int>(Stream::kSamplerStep), items, static_cast<uint32_t>(i), item_shape, device);

@@ -35,8 +35,8 @@ struct GuidedDenoiser {
   Tensor operator()(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) const;
 };
 
-/// What produces model_output for a chain: a guided denoiser now; AIG, reward guidance and mixtures of models later.
-using ModelFunction = std::function<Tensor(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition)>;
+/// What produces model_output of step i of a chain (0: from noise): a guided denoiser, or a mixture of two (aig.h).
+using ModelFunction = std::function<Tensor(size_t i, const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition)>;
 
 /// Runs one batch of chains from noise keyed by (seed, global item index, step). on_step, when given, sees
 /// (i, t, x_t, model_output, x_next) of each step: rollouts record it.

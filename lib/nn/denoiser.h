@@ -59,6 +59,10 @@ inline constexpr const char* kLoraGroup = "lora";
 /// evaluation mode: call set_requires_grad(true), train(true) to train them. Throws Error(kBadInput) when shapes or names do not fit.
 Model load_model(const io::Manifest& manifest, at::Device device, double lora_scale = 1.0);
 
+/// The model that this one was tuned from: its input of kind "model", checked by digest. Throws Error(kBadInput) if it names none,
+/// or one that is gone or changed.
+io::Manifest base_model(const io::Manifest& tuned);
+
 /// Adds /denoiser/<name> of a model to a file; `values` (EMA weights), when given, instead of the network's own.
 /// A network with adapters on is written as an adapter: /lora/<name>, values then by adapter names. merge_lora() first for a whole model.
 void write_denoiser(io::H5Writer& writer, Denoiser& denoiser, const NamedTensors* values = nullptr);

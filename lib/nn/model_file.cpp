@@ -28,16 +28,6 @@ const io::Json& model_json(const io::Manifest& manifest) {
   return json.at("model");
 }
 
-io::Manifest base_of(const io::Manifest& adapter) {
-  for (const auto& [name, input] : adapter.inputs()) {
-    if (input.kind() != "model") continue;
-    io::verify_digest(input);
-    if (input.path().empty()) throw Error(Exit::kBadInput, adapter.label(), "is a LoRA adapter, and its base has no file");
-    return io::Manifest::read(input.path());
-  }
-  throw Error(Exit::kBadInput, adapter.label(), "is a LoRA adapter that does not name its base model");
-}
-
 Model load_whole(const io::Manifest& manifest) {
   const io::Json& json = model_json(manifest);
   const io::H5Reader file = io::open_artefact(manifest);
@@ -79,11 +69,21 @@ void write_values(io::H5Writer& writer, const std::string& group, const NamedTen
 
 }  // namespace
 
+io::Manifest base_model(const io::Manifest& tuned) {
+  for (const auto& [name, input] : tuned.inputs()) {
+    if (input.kind() != "model") continue;
+    io::verify_digest(input);
+    if (input.path().empty()) throw Error(Exit::kBadInput, tuned.label(), "names a base model that has no file");
+    return io::Manifest::read(input.path());
+  }
+  throw Error(Exit::kBadInput, tuned.label(), "does not name a model that it was tuned from", "name it yourself (sample: --base)");
+}
+
 Model load_model(const io::Manifest& manifest, at::Device device, double lora_scale) {
   const io::Json& json = model_json(manifest);
   Model model;
   if (json.contains("lora")) {
-    const io::Manifest base = base_of(manifest);
+    const io::Manifest base = base_model(manifest);
     if (model_json(base).contains("lora")) {
       throw Error(Exit::kBadInput, manifest.label(), "is an adapter of an adapter", "merge the first one into a whole model");
     }
