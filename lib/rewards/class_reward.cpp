@@ -16,14 +16,22 @@ namespace {
 class ClassReward : public Reward {
  public:
   ClassReward(const RewardSpec& spec, ClassScore score) : name_(spec.name), score_(score) {
-    std::string file = spec.argument, wanted;
-    if (const size_t comma = file.rfind(','); score != ClassScore::kMinusEntropy && comma != std::string::npos) {
-      wanted = trim(file.substr(comma + 1));
+    std::string file = spec.argument;
+    std::vector<std::string> wanted;
+    if (const size_t comma = first_comma(file); score != ClassScore::kMinusEntropy && comma != std::string::npos) {
+      wanted = split(file.substr(comma + 1), ',');
       file = file.substr(0, comma);
-      if (wanted.empty()) throw Error(Exit::kUsage, subject(), "the class after ',' is missing");
     }
     network_ = load_reward_network(file, spec, "classifier");
-    if (!wanted.empty()) class_ = find_class(wanted);
+    for (std::string& name : wanted) {
+      name = trim(name);
+      if (name.empty()) throw Error(Exit::kUsage, subject(), "the class after ',' is missing");
+      const int64_t found = find_class(name);
+      if (std::find(classes_.begin(), classes_.end(), found) != classes_.end()) {
+        throw Error(Exit::kUsage, subject(), "names class '" + network_.classes[static_cast<size_t>(found)] + "' twice");
+      }
+      classes_.push_back(found);
+    }
   }
 
   Tensor score(const RewardBatch& batch) override {
@@ -36,13 +44,23 @@ class ClassReward : public Reward {
   io::Json describe() const override {
     io::Json json{{"name", name_}, {"sha256", network_.sha256}, {"temperature", network_.temperature}};
     if (score_ != ClassScore::kMinusEntropy) {
-      json["class"] = class_ < 0 ? io::Json("label") : io::Json(network_.classes[static_cast<size_t>(class_)]);
+      json["class"] = "label";
+      if (classes_.size() == 1) json["class"] = name_of(classes_[0]);
+      if (classes_.size() > 1) json["class"] = io::Json::array();
+      for (size_t k = 0; classes_.size() > 1 && k < classes_.size(); ++k) json["class"].push_back(name_of(classes_[k]));
     }
     return json;
   }
 
  private:
   std::string subject() const { return "reward '" + name_ + "'"; }
+  const std::string& name_of(int64_t index) const { return network_.classes[static_cast<size_t>(index)]; }
+
+  /// The comma behind the file, whose own name may hold some if it ends in .h5.
+  static size_t first_comma(const std::string& argument) {
+    const size_t end = argument.rfind(".h5");
+    return argument.find(',', end == std::string::npos ? 0 : end);
+  }
 
   int64_t find_class(const std::string& wanted) const {
     const auto named = std::find(network_.classes.begin(), network_.classes.end(), wanted);
@@ -56,9 +74,8 @@ class ClassReward : public Reward {
                 near.empty() ? cat("0..", count - 1, ", or: ", join(network_.classes, ", ")) : "did you mean '" + near + "'?");
   }
 
-  /// The class each item is scored by: [B] int64 on the device of the logits.
-  Tensor targets(const Tensor& logits, const Tensor& label, int64_t first) const {
-    if (class_ >= 0) return at::full({logits.size(0)}, class_, logits.options().dtype(at::kLong));
+  /// The class of each item: [B] int64 on the device of the logits.
+  Tensor own_class(const Tensor& logits, const Tensor& label, int64_t first) const {
     if (!label.defined()) {
       throw Error(Exit::kBadInput, subject(), "the items have no label", "name a class: " + name_ + ":FILE.h5,CLASS");
     }
@@ -75,14 +92,15 @@ class ClassReward : public Reward {
   Tensor of_logits(const Tensor& logits, const Tensor& label, int64_t first) const {
     const Tensor log_p = logits.log_softmax(1);                                               // [B,K]
     if (score_ == ClassScore::kMinusEntropy) return (log_p.exp() * log_p).sum(1);
-    const Tensor chosen = log_p.gather(1, targets(logits, label, first).unsqueeze(1)).squeeze(1);
+    const Tensor chosen = classes_.empty() ? log_p.gather(1, own_class(logits, label, first).unsqueeze(1)).squeeze(1)
+                                           : log_p.index_select(1, at::tensor(classes_, at::kLong).to(logits.device())).logsumexp(1);
     return score_ == ClassScore::kProb ? chosen.exp() : chosen;
   }
 
   std::string name_;
   ClassScore score_;
   RewardNetwork network_;
-  int64_t class_ = -1;  // -1: each item's own label
+  std::vector<int64_t> classes_;  // empty: each item's own label
 };
 
 }  // namespace

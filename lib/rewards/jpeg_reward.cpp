@@ -6,6 +6,7 @@
 
 #include "io/jpeg.h"
 #include "rewards/image_reward.h"
+#include "rewards/jpeg_rate.h"
 
 namespace plumb::rewards {
 namespace {
@@ -32,6 +33,14 @@ class JpegReward : public Reward {
       }
     });
     return values;
+  }
+  bool differentiable() const override { return true; }
+  /// The value is the size itself, of the rounded pixels; the gradient is jpeg_rate's (a straight-through estimator).
+  Tensor score_differentiable(const Tensor& x0, const Tensor&) override {
+    const Tensor pixels = unit_range(x0) * 255.0;
+    const Tensor rate = sign_ / kBytesPerKb * jpeg_rate(pixels, kQuality);  // [B]
+    const Tensor size = score({pixels.detach().round().to(at::kCPU, at::kByte), {}, 0}).to(rate.options());
+    return size + (rate - rate.detach());
   }
   io::Json describe() const override { return {{"name", name_}, {"quality", kQuality}, {"unit", "kB"}}; }
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "rewards/jpeg_rate.h"
+
 #include "helpers.h"
 
 namespace plumb::rewards {
@@ -48,13 +50,60 @@ TEST_CASE("jpeg rewards: a flat picture compresses better than noise") {
   CHECK(score_one("jpeg-incompressibility", flat) < score_one("jpeg-incompressibility", noise));
 }
 
-TEST_CASE("jpeg rewards: alone as in a batch, no gradient, only images of 1 or 3 channels") {
+TEST_CASE("jpeg rewards: the stand-in for the gradient equals its formula") {
+  const io::Json file = reference("jpeg_rate_reference.json");
+  REQUIRE(file["images"].size() == 16);
+  for (const io::Json& row : file["images"]) {
+    CAPTURE(row.dump());
+    const auto shape = row["shape"].get<std::vector<int64_t>>();
+    const at::Tensor pixels = drawn(row["kind"], shape[0], shape[1], shape[2]).to(at::kDouble);
+    CHECK(jpeg_rate(pixels, 95).item<double>() == doctest::Approx(row["rate"].get<double>()).epsilon(1e-9));
+  }
+}
+
+TEST_CASE("jpeg rewards: the stand-in follows the size from flat to noisy pictures") {
+  for (const int64_t c : {1, 3}) {
+    const at::Tensor noise = random_images(1, c, 32, 32).to(at::kDouble), flat = at::full_like(noise, 120);
+    std::vector<double> rates, sizes;
+    for (int i = 0; i <= 20; ++i) {
+      const at::Tensor pixels = (flat + (i / 20.0) * (noise - flat)).round();
+      rates.push_back(jpeg_rate(pixels, 95).item<double>());
+      sizes.push_back(1000 * score_one("jpeg-incompressibility", pixels.to(at::kByte)));
+    }
+    const at::Tensor both = at::stack({at::tensor(rates, at::kDouble), at::tensor(sizes, at::kDouble)});
+    CHECK(at::corrcoef(both)[0][1].item<double>() > 0.995);
+    CHECK(rates.back() - rates[5] == doctest::Approx(sizes.back() - sizes[5]).epsilon(0.25));
+  }
+}
+
+TEST_CASE("jpeg rewards: value of the picture as stored, gradient of the stand-in, opposite signs") {
+  for (const int64_t c : {1, 3}) {
+    const at::Tensor images = random_images(3, c, 20, 12);
+    auto larger = make_reward("jpeg-incompressibility", image_space(c, 20, 12), at::kCPU);
+    auto smaller = make_reward("jpeg-compressibility", image_space(c, 20, 12), at::kCPU);
+    CHECK(larger->differentiable());
+    at::Tensor x0 = (images.to(at::kDouble) / 127.5 - 1.0) * 0.9;
+    const at::Tensor stored = ((x0 + 1) * 127.5).round().to(at::kByte);
+    x0.set_requires_grad(true);
+    const at::Tensor value = larger->score_differentiable(x0, {});
+    CHECK((value - larger->score({stored, {}, 0})).abs().max().item<double>() < 1e-12);
+    value.sum().backward();
+    const at::Tensor gradient = x0.grad().clone();
+    const at::Tensor direction = random_images(3, c, 20, 12, 9).to(at::kDouble) / 255 - 0.5;
+    const double h = 1e-6;
+    const auto rate = [&](double size) {
+      return jpeg_rate((x0.detach() + size * direction + 1) * 127.5, 95).sum().item<double>() / 1000;
+    };
+    CHECK((gradient * direction).sum().item<double>() == doctest::Approx((rate(h) - rate(-h)) / (2 * h)).epsilon(1e-4));
+    x0.mutable_grad() = at::Tensor();
+    smaller->score_differentiable(x0, {}).sum().backward();
+    CHECK(at::equal(x0.grad(), -gradient));
+  }
+}
+
+TEST_CASE("jpeg rewards: alone as in a batch, only images of 1 or 3 channels") {
   auto reward = make_reward("jpeg-compressibility", image_space(3, 16, 16), at::kCPU);
   check_alone_equals_batch(*reward, random_images(7, 3, 16, 16), {}, 0.0);
-  CHECK(!reward->differentiable());
-  std::string message;
-  CHECK(exit_of([&] { reward->score_differentiable(at::zeros({1, 3, 16, 16}), {}); }, &message) == Exit::kUsage);
-  CHECK(message.find("jpeg-compressibility") != std::string::npos);
   CHECK(exit_of([] { make_reward("jpeg-compressibility", image_space(2, 16, 16), at::kCPU); }) == Exit::kBadInput);
 }
 

@@ -46,6 +46,13 @@ TEST_CASE("class rewards: softmax of the logits, by class, by name and by label"
   CHECK(entropy.min().item<double>() >= -std::log(3.0) - 1e-9);
   const at::Tensor total = scored("class-prob:" + file + ",0+class-prob:" + file + ",1+class-prob:" + file + ",2", images);
   CHECK(largest_difference(total, at::ones({5}, at::kDouble)) < 1e-12);
+  const at::Tensor either = log_p.select(1, 0).exp() + log_p.select(1, 2).exp();
+  CHECK(largest_difference(scored("class-prob:" + file + ",0,shoe", images), either) < 1e-5);
+  CHECK(largest_difference(scored("class-logp:" + file + ",shoe,0", images), either.log()) < 1e-5);
+  const std::string commas = folder / "a,1.h5";
+  std::filesystem::copy_file(file, commas);
+  CHECK(largest_difference(scored("class-logp:" + commas + ",1", images), log_p.select(1, 1)) < 1e-5);
+  CHECK(make_reward("class-logp:" + file + ",2,0", kSpace, at::kCPU)->describe().dump().find(R"("class":["shoe",)") != std::string::npos);
 }
 
 TEST_CASE("class rewards: errors") {
@@ -57,6 +64,9 @@ TEST_CASE("class rewards: errors") {
   CHECK(message.find("no label") != std::string::npos);
   CHECK(exit_of([&] { scored("class-logp:" + file, images, at::tensor({int64_t{0}, int64_t{3}})); }, &message) == Exit::kBadInput);
   CHECK(message.find("item 11 has label 3") != std::string::npos);
+  CHECK(exit_of([&] { scored("class-logp:" + file + ",1,coat", images); }, &message) == Exit::kUsage);
+  CHECK(message.find("names class 'coat' twice") != std::string::npos);
+  CHECK(exit_of([&] { scored("class-logp:" + file + ",1,,2", images); }, &message) == Exit::kUsage);
   CHECK(exit_of([&] { scored("class-logp:" + file + ",shoo", images); }, &message) == Exit::kUsage);
   CHECK(message.find("'shoe'") != std::string::npos);
   CHECK(exit_of([&] { scored("class-logp:" + file + ",3", images); }) == Exit::kUsage);
@@ -115,7 +125,7 @@ TEST_CASE("each reward of the registry: a gradient that is that of central diffe
     CAPTURE(name);
     const auto own = argument.find(name);
     const std::string text = name + (own == argument.end() ? "" : own->second);
-    auto reward = make_reward(text, kSpace, at::kCPU);
+    auto reward = make_reward(text, name == "brisque" ? image_space(1, 14, 14) : kSpace, at::kCPU);  // it refuses smaller ones
     if (!reward->differentiable()) {
       CHECK(reward->without_gradient() == std::vector<std::string>{text});
       CHECK(exit_of([&] { reward->score_differentiable(x0, label); }) == Exit::kUsage);
