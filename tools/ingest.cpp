@@ -65,7 +65,7 @@ io::Json source_of(const std::vector<std::string>& paths) {
 
 int ingest_model(cli::Context& context, const Options& o) {
   if (o.how.paths.size() != 1) throw Error(Exit::kUsage, "--from", "needs the model's folder", "ingest --from diffusers DIR");
-  for (const char* option : {"format", "labels", "channels", "array", "label-array", "class-names", "skip", "limit", "held-out", "part", "seed"}) {
+  for (const char* option : {"format", "labels", "tile", "shrink", "channels", "array", "label-array", "class-names", "skip", "limit", "held-out", "part", "seed"}) {
     if (context.was_set(option)) throw Error(Exit::kUsage, std::string("--") + option, "has no meaning with --from");
   }
   const int64_t side = o.how.size.empty() ? 0 : parse_int(o.how.size, "--size");
@@ -160,6 +160,7 @@ int ingest_data(cli::Context& context, const Options& o) {
     json["classes"] = classes;
   }
   json["source"] = source_of(importer->files());
+  for (const auto& [what, count] : importer->tally()) json["source"][what] = count;
   return context.finish(writer, manifest);
 }
 

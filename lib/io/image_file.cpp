@@ -281,4 +281,27 @@ Image resize_and_crop(const Image& image, int64_t height, int64_t width) {
   return out;
 }
 
+Image shrink(const Image& image, int64_t factor) {
+  Image out;
+  out.channels = image.channels;
+  out.height = image.height / factor;
+  out.width = image.width / factor;
+  out.pixels.reserve(static_cast<size_t>(out.channels * out.height * out.width));
+  const int64_t area = factor * factor;
+  std::vector<int64_t> sums(static_cast<size_t>(out.width));
+  for (int64_t c = 0; c < out.channels; ++c) {
+    for (int64_t y = 0; y < out.height; ++y) {
+      std::fill(sums.begin(), sums.end(), area / 2);
+      for (int64_t r = y * factor; r < (y + 1) * factor; ++r) {
+        const uint8_t* row = image.pixels.data() + (c * image.height + r) * image.width;
+        for (int64_t& sum : sums) {
+          for (int64_t x = 0; x < factor; ++x) sum += *row++;
+        }
+      }
+      for (const int64_t sum : sums) out.pixels.push_back(static_cast<uint8_t>(sum / area));
+    }
+  }
+  return out;
+}
+
 }  // namespace plumb::io

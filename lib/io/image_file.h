@@ -27,5 +27,7 @@ void write_png(const std::string& path, const uint8_t* pixels, int64_t channels,
 /// Scales by area averaging (smaller) or bilinear interpolation (larger) so that the image covers height x width, then
 /// crops the centre.
 Image resize_and_crop(const Image& image, int64_t height, int64_t width);
+/// The mean of each factor x factor block of pixels, halves rounded up. Rows and columns after the last whole block are dropped.
+Image shrink(const Image& image, int64_t factor);
 
 }  // namespace plumb::io

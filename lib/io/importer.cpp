@@ -38,6 +38,10 @@ void describe(OptionTable& table, ImportOptions& options) {
            "labels: an IDX or NPY file, or a CSV of file,label for a folder; none = leave them out")
       .file();
   table.add("size", &options.size, "folder: scale and centre-crop each image to HEIGHTxWIDTH").metavar("HxW");
+  table.add("tile", &options.tile, "folder: cut each image into disjoint NxN tiles; 0 = keep it whole").range(0, 8192);
+  table.add("shrink", &options.shrink, "folder: first make each KxK block of pixels one pixel, their mean")
+      .metavar("K")
+      .range(1, 64);
   table.add("channels", &options.channels, "folder: colour channels to keep; auto = as the first image")
       .one_of({"auto", "grey", "rgb"});
   table.add("array", &options.array, "NPZ: name of the array of items");
@@ -47,6 +51,8 @@ void describe(OptionTable& table, ImportOptions& options) {
 void refuse_unused(const ImportOptions& options, const std::string& name, const std::vector<std::string>& used) {
   const std::vector<std::pair<std::string, bool>> given{{"labels", !options.labels.empty()},
                                                         {"size", !options.size.empty()},
+                                                        {"tile", options.tile != 0},
+                                                        {"shrink", options.shrink != 1},
                                                         {"channels", options.channels != "auto"},
                                                         {"array", !options.array.empty()},
                                                         {"label-array", !options.label_array.empty()}};

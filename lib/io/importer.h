@@ -2,6 +2,7 @@
 // To add one: lib/io/importers/NAME.cpp and a row in importers.def.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,8 @@ struct ImportOptions {
   std::vector<std::string> paths;   ///< files, or one folder
   std::string labels;  ///< idx: IDX labels; folder: CSV of file,label; npy: integer .npy; "none"; "" = found by name
   std::string size;    ///< folder: "HxW", scale and centre-crop to this; "" = refuse images of differing size
+  int64_t tile = 0;    ///< folder: side of the disjoint squares that each image is cut into; 0 = images stay whole
+  int64_t shrink = 1;  ///< folder: side of the blocks of pixels whose mean is a pixel of the image, before it is cut
   std::string channels = "auto";    ///< folder: grey, rgb, or auto (rgb if the first image has colour channels)
   std::string array;                ///< npz: array of the items; "" = the only one of 2 or more dimensions
   std::string label_array;          ///< npz: array of the labels; "" = "labels", "label" or "y" if there is one
@@ -35,6 +38,8 @@ class Importer {
   virtual std::vector<std::string> label_names() const { return {}; }  ///< of labels 0, 1, ...; may be empty
   /// Every file it reads, in order, for the digests in the manifest (folders: only after the last item).
   virtual std::vector<std::string> files() const = 0;
+  /// What became of the files, where an item is not a whole one, for the manifest's `source`.
+  virtual std::map<std::string, int64_t> tally() const { return {}; }
   /// Replaces `items` by up to `max` next items (numel bytes each, or numel float32) and `labels` by theirs (empty
   /// without labels). Returns how many; 0 at the end.
   virtual int64_t next(int64_t max, std::vector<uint8_t>& items, std::vector<int64_t>& labels) = 0;

@@ -1,12 +1,15 @@
-// A folder of PNG and JPEG files. The class is the sub-folder, in sorted order, or comes from a CSV of file,label.
+// A folder of PNG and JPEG files, whole or cut into tiles. The class is the sub-folder, in sorted order, or comes from a CSV of
+// file,label.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "io/atomic_file.h"
 #include "io/image_file.h"
@@ -83,8 +86,15 @@ SizeOption parse_size(const std::string& text) {
 
 class FolderImporter : public Importer {
  public:
-  explicit FolderImporter(const ImportOptions& options) : size_(parse_size(options.size)) {
-    refuse_unused(options, "folder", {"labels", "size", "channels"});
+  explicit FolderImporter(const ImportOptions& options)
+      : size_(parse_size(options.size)), tile_(options.tile), shrink_(options.shrink) {
+    refuse_unused(options, "folder", {"labels", "size", "tile", "shrink", "channels"});
+    for (const auto& [option, is_set] : {std::pair{"--tile", tile_ > 0}, std::pair{"--shrink", shrink_ > 1}}) {
+      if (is_set && size_.height > 0) {
+        throw Error(Exit::kUsage, option, "does not go with --size, which scales and crops each image to one item",
+                    "leave one of them out");
+      }
+    }
     root_ = only_path(options, "folder");
     if (!fs::is_directory(root_))
       throw Error(Exit::kBadInput, root_, fs::exists(root_) ? "is not a folder" : "No such file or directory");
@@ -99,11 +109,18 @@ class FolderImporter : public Importer {
     const Image first = read_image_header(full(files_[0]));
     auto_grey_ = options.channels == "auto" && first.channels <= 2;
     channels_ = options.channels == "grey" || auto_grey_ ? 1 : 3;
-    if (size_.height == 0) space_.shape = {channels_, first.height, first.width};
-    else space_.shape = {channels_, size_.height, size_.width};
+    if (tile_ > 0) space_.shape = {channels_, tile_, tile_};
+    else if (size_.height > 0) space_.shape = {channels_, size_.height, size_.width};
+    else space_.shape = {channels_, first.height / shrink_, first.width / shrink_};
+    if (std::min(space_.shape[1], space_.shape[2]) == 0) {
+      throw Error(Exit::kBadInput, full(files_[0]),
+                  cat("is ", first.height, "x", first.width, ", less than one block of --shrink ", shrink_));
+    }
+    if (tile_ > 0) count_tiles();
+    else items_ = static_cast<int64_t>(files_.size());
   }
   Space space() const override { return space_; }
-  int64_t count() const override { return static_cast<int64_t>(files_.size()); }
+  int64_t count() const override { return items_; }
   bool has_labels() const override { return !labels_.empty(); }
   std::vector<std::string> label_names() const override { return names_; }
   std::vector<std::string> files() const override {
@@ -112,15 +129,18 @@ class FolderImporter : public Importer {
     for (const std::string& file : files_) all.push_back(full(file));
     return all;
   }
+  std::map<std::string, int64_t> tally() const override {
+    if (tile_ == 0) return {};
+    return {{"images_cut", static_cast<int64_t>(files_.size()) - too_small_}, {"images_too_small", too_small_}};
+  }
 
   int64_t next(int64_t max, std::vector<uint8_t>& items, std::vector<int64_t>& labels) override {
     items.clear();
     labels.clear();
     int64_t got = 0;
-    for (; got < max && done_ < files_.size(); ++got, ++done_) {
-      const Image image = load(full(files_[done_]));
-      items.insert(items.end(), image.pixels.begin(), image.pixels.end());
-      if (has_labels()) labels.push_back(labels_[done_]);
+    for (; got < max && open_item(); ++got) {
+      append_item(items);
+      if (has_labels()) labels.push_back(labels_[done_ - 1]);
     }
     return got;
   }
@@ -128,17 +148,67 @@ class FolderImporter : public Importer {
  private:
   std::string full(const std::string& file) const { return (fs::path(root_) / file).string(); }
 
+  /// How many items an image of this size, not yet shrunk, is cut into.
+  int64_t tiles_of(int64_t height, int64_t width) const { return (height / shrink_ / tile_) * (width / shrink_ / tile_); }
+
+  /// Looks at every header, so that a run knows its length, and ends early if there is nothing to cut.
+  void count_tiles() {
+    int64_t tallest = 0, widest = 0;
+    for (const std::string& file : files_) {
+      const Image header = read_image_header(full(file));
+      const int64_t tiles = tiles_of(header.height, header.width);
+      items_ += tiles;
+      too_small_ += tiles == 0;
+      tallest = std::max(tallest, header.height);
+      widest = std::max(widest, header.width);
+    }
+    const std::string needed = cat("a tile of ", tile_, "x", tile_, shrink_ > 1 ? cat(" after --shrink ", shrink_) : "");
+    if (items_ == 0) {
+      throw Error(Exit::kBadInput, root_, cat("has no image that holds ", needed),
+                  cat("none is taller than ", tallest, " or wider than ", widest, " pixels"));
+    }
+    if (too_small_ == 0) return;
+    log::warn(root_, ": ", too_small_, " of ", files_.size(), " images are smaller than ", needed, " and are left out");
+  }
+
+  /// Makes open_ an image with an item that was not given yet. False at the end.
+  bool open_item() {
+    while (given_ == inside_) {
+      if (done_ == files_.size()) return false;
+      open_ = load(full(files_[done_++]));
+      given_ = 0;
+      inside_ = (open_.height / space_.shape[1]) * (open_.width / space_.shape[2]);
+    }
+    return true;
+  }
+
+  /// The next item of open_: a tile, or all of it.
+  void append_item(std::vector<uint8_t>& items) {
+    const int64_t height = space_.shape[1], width = space_.shape[2], across = open_.width / width;
+    const int64_t top = given_ / across * height, left = given_ % across * width;
+    ++given_;
+    for (int64_t c = 0; c < channels_; ++c) {
+      for (int64_t y = top; y < top + height; ++y) {
+        const uint8_t* row = open_.pixels.data() + (c * open_.height + y) * open_.width + left;
+        items.insert(items.end(), row, row + width);
+      }
+    }
+  }
+
+  /// An image as it is cut: shrunk or scaled, of the channels of all.
   Image load(const std::string& path) const {
     Image image = read_image(path, auto_grey_ ? 0 : static_cast<int>(channels_));
     if (image.channels != channels_) {
       throw Error(Exit::kBadInput, path, "has colour, the first image is grey", "give --channels grey or rgb");
     }
+    if (shrink_ > 1) image = shrink(image, shrink_);
     const int64_t height = space_.shape[1], width = space_.shape[2];
-    if (image.height == height && image.width == width) return image;
+    if (tile_ > 0 || (image.height == height && image.width == width)) return image;
     if (size_.height == 0) {
+      const std::string instead = shrink_ > 1 ? " in place of --shrink" : "";
       throw Error(Exit::kBadInput, path,
-                  cat("is ", image.height, "x", image.width, ", the first image is ", height, "x", width),
-                  cat("give --size ", height, "x", width, " to scale and crop"));
+                  cat("is ", image.height, "x", image.width, ", the first image is ", height, "x", width, shrink_ > 1 ? ", shrunk" : ""),
+                  cat("give --size ", height, "x", width, " to scale and crop", instead));
     }
     return resize_and_crop(image, height, width);
   }
@@ -209,9 +279,12 @@ class FolderImporter : public Importer {
   std::vector<std::string> files_, names_;  // relative to root_
   std::vector<int64_t> labels_;
   Space space_;
-  int64_t channels_ = 1;
+  int64_t channels_ = 1, tile_ = 0, shrink_ = 1;
+  int64_t items_ = 0, too_small_ = 0;   // of all files
   bool auto_grey_ = false;
-  size_t done_ = 0;
+  size_t done_ = 0;                     // files opened
+  Image open_;                          // the last of them
+  int64_t inside_ = 0, given_ = 0;      // its items, and how many of them were given
 };
 
 }  // namespace

@@ -252,6 +252,90 @@ TEST_CASE("folder: classes by sub-folder, by CSV, and none") {
               "has no PNG or JPEG images");
 }
 
+TEST_CASE("folder: disjoint tiles, row by row") {
+  const Scratch scratch;
+  const auto image = [&](const std::string& name, int first, int64_t height, int64_t width) {
+    const std::string pixels = ramp(static_cast<size_t>(3 * height * width), first);
+    put(scratch / name, encode_png(reinterpret_cast<const uint8_t*>(pixels.data()), 3, height, width));
+    return pixels;
+  };
+  /// The 2x2 tile at (top, left) of a planar image of three channels.
+  const auto tile = [](const std::string& pixels, int64_t height, int64_t width, int64_t top, int64_t left) {
+    std::string out;
+    for (int64_t c = 0; c < 3; ++c) {
+      for (int64_t y = top; y < top + 2; ++y) out += pixels.substr(static_cast<size_t>((c * height + y) * width + left), 2);
+    }
+    return out;
+  };
+  const std::string cat = image("d/cat/a.png", 1, 5, 7), dog = image("d/dog/c.png", 3, 2, 4);
+  image("d/dog/b.png", 2, 1, 9);  // holds no tile
+  ImportOptions options = from({scratch / "d"});
+  options.tile = 2;
+  std::string wanted;  // rows and columns that are left over are in no tile
+  for (const int64_t top : {0, 2}) {
+    for (const int64_t left : {0, 2, 4}) wanted += tile(cat, 5, 7, top, left);
+  }
+  for (const int64_t left : {0, 2}) wanted += tile(dog, 2, 4, 0, left);
+  for (const int64_t batch : {1, 4, 100}) {  // within an image and across images
+    const Imported all = import_all("auto", options, batch);
+    CHECK(all.space.text() == "image [3,2,2]");
+    CHECK(all.items == wanted);
+    CHECK(all.labels == std::vector<int64_t>{0, 0, 0, 0, 0, 0, 1, 1});
+    CHECK(all.names == std::vector<std::string>{"cat", "dog"});
+  }
+  const auto importer = make_importer("folder", options);
+  CHECK(importer->count() == 8);
+  CHECK(importer->tally() == std::map<std::string, int64_t>{{"images_cut", 2}, {"images_too_small", 1}});
+  CHECK(importer->files().size() == 3);
+  options.labels = scratch / "l.csv";
+  put(options.labels, "dog/c.png,5\ncat/a.png,7\n");
+  CHECK(import_all("folder", options).labels == std::vector<int64_t>{5, 5, 7, 7, 7, 7, 7, 7});
+  options.tile = 6;
+  check_error([&] { make_importer("folder", options); }, Exit::kBadInput, scratch / "d",
+              "has no image that holds a tile of 6x6: none is taller than 5 or wider than 7 pixels");
+  options.tile = 2;
+  options.shrink = 3;
+  check_error([&] { make_importer("folder", options); }, Exit::kBadInput, scratch / "d", "2x2 after --shrink 3");
+  options.shrink = 1;
+  options.size = "2x2";
+  check_error([&] { make_importer("folder", options); }, Exit::kUsage, "--tile", "does not go with --size");
+  put(scratch / "x.npy", npy_bytes("|u1", {6, 4, 5}, ramp(120).data(), 120));
+  options = from({scratch / "x.npy"});
+  options.tile = 2;
+  check_error([&] { make_importer("auto", options); }, Exit::kUsage, "--tile", "has no meaning for the importer npy");
+}
+
+TEST_CASE("folder: shrinking by blocks, then tiles") {
+  const Scratch scratch;
+  const std::string pixels{0, 1, 10, 20, 9, 1, 1, 30, 41, 9, 100, 100, 0, 7, 9, 100, 101, 0, 0, 9, 9, 9, 9, 9, 9};  // 5x5
+  put(scratch / "d/a.png", encode_png(reinterpret_cast<const uint8_t*>(pixels.data()), 1, 5, 5));
+  ImportOptions options = from({scratch / "d"});
+  options.shrink = 2;
+  Imported all = import_all("folder", options);  // means 3/4, 101/4, 401/4, 7/4, of 2x2 blocks; the fifth row and column are dropped
+  CHECK(all.space.text() == "image [1,2,2]");
+  CHECK(all.items == std::string{1, 25, 100, 2});
+  CHECK(make_importer("folder", options)->tally().empty());
+  options.tile = 1;
+  all = import_all("folder", options);
+  CHECK(all.space.text() == "image [1,1,1]");
+  CHECK(all.items == std::string{1, 25, 100, 2});
+  options.tile = 0;
+  put(scratch / "d/b.png", encode_png(reinterpret_cast<const uint8_t*>(pixels.data()), 1, 3, 8));
+  check_error([&] { import_all("folder", options); }, Exit::kBadInput, "b.png",
+              "is 1x4, the first image is 2x2, shrunk: give --size 2x2 to scale and crop in place of --shrink");
+  options.size = "2x2";
+  check_error([&] { make_importer("folder", options); }, Exit::kUsage, "--shrink", "does not go with --size");
+  options.size = "";
+  options.shrink = 6;
+  check_error([&] { make_importer("folder", options); }, Exit::kBadInput, "a.png", "is 5x5, less than one block of --shrink 6");
+  // halves are rounded up, the planes kept apart
+  const std::string planes{1, 2, 3, 4, -1, -2, 0, 0, 7, 7, 0, 1};  // -1 is 255
+  put(scratch / "e/a.png", encode_png(reinterpret_cast<const uint8_t*>(planes.data()), 3, 2, 2));
+  options = from({scratch / "e"});
+  options.shrink = 2;
+  CHECK(import_all("folder", options).items == std::string{3, 127, 4});
+}
+
 TEST_CASE("folder: PNG and JPEG cut at every byte") {
   const Scratch scratch;
   for (const char* name : {"grey.png", "rgb.png", "palette.png", "grey.jpg", "progressive.jpg"}) {
