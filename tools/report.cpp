@@ -8,6 +8,7 @@
 #include "core/sha256.h"
 #include "core/text.h"
 #include "io/atomic_file.h"
+#include "report/front_report.h"
 #include "report/page.h"
 
 namespace {
@@ -19,7 +20,8 @@ struct Options {
   std::vector<std::string> log;
   std::string title, output = "report.html", svg, png, tsv;
   int64_t rows = 8, columns = 8;
-  bool pool_seeds = false, force = false;
+  bool pool_seeds = false, front = false, force = false;
+  std::string front_reward;
   cli::CommonOptions common;
 };
 
@@ -32,6 +34,9 @@ void describe(OptionTable& t, Options& o) {
   t.add("rows", &o.rows, "rows of a grid of samples; samples with labels get a row a class").range(1, 64);
   t.add("columns", &o.columns, "samples in a row").range(1, 64);
   t.add("pool-seeds", &o.pool_seeds, "draw runs named NAME-1, NAME-2, ... as one: their mean with its 95% t-interval");
+  t.add("front", &o.front, "draw reward against diversity: each input is a point, a manifest after score and diversity or evaluate-fid");
+  t.add("front-reward", &o.front_reward, "score on the x axis of --front; by default the reward that each model was tuned on")
+      .metavar("COLUMN");
   t.group("Output");
   t.add("output", &o.output, "page to write; - for standard output")
       .short_name('o')
@@ -48,6 +53,14 @@ void describe(OptionTable& t, Options& o) {
   cli::CommonSet set;
   set.output = set.tensors = false;
   cli::describe_common(t, o.common, set);
+}
+
+/// Options that mean nothing with, or without, --front.
+void check_front(cli::Context& context, const Options& o) {
+  for (const char* option : {"log", "pool-seeds"})
+    if (o.front && context.was_set(option))
+      throw Error(Exit::kUsage, std::string("--") + option, "has no effect with --front, which draws points and no runs", "leave it out");
+  if (!o.front && !o.front_reward.empty()) throw Error(Exit::kUsage, "--front-reward", "has no effect without --front", "add --front");
 }
 
 /// Only a page of ours is replaced without being asked to, and an input never.
@@ -85,6 +98,7 @@ void write_files(const std::string& folder, const std::vector<report::SideFile>&
 }
 
 int run(cli::Context& context, const Options& o) {
+  check_front(context, o);
   std::vector<io::Manifest> inputs;
   for (const std::string& source : o.common.input)
     inputs.push_back(context.read(source, ""));
@@ -93,7 +107,8 @@ int run(cli::Context& context, const Options& o) {
 
   report::ReportOptions options{o.title, io::absolute_path(o.output == "-" ? "." : io::folder_of(o.output)), o.rows,
                                 o.columns, o.pool_seeds};
-  const report::Report result = report::build_report(inputs, o.log, options);
+  const report::Report result = o.front ? report::build_front_report(inputs, o.front_reward, options)
+                                        : report::build_report(inputs, o.log, options);
   if (context.dry_run()) {
     io::Json sections = io::Json::array();
     for (const report::Section& section : result.sections)

@@ -6,21 +6,13 @@
 #include <limits>
 #include <numeric>
 
-#include "report/svg.h"
+#include "report/chart_series.h"
 
 namespace plumb::report {
 namespace {
 
-constexpr double kWidth = 720, kCellWidth = 344, kCellPlot = 118, kTickSize = 11, kLabelSize = 12, kTitleHeight = 24;
+constexpr double kWidth = 720, kCellWidth = 344, kTickSize = 11, kLabelSize = 12, kTitleHeight = 24;
 constexpr double kAxisHeight = 36, kMaxLabel = 170, kMarkRow = 17;
-
-/// Where one panel's plot lies, and its scales.
-struct Box {
-  double x, y, w, h, right;  // right: edge of the whole panel
-  Scale sx, sy;
-  double at_x(double value) const { return x + w * sx.position(value); }
-  double at_y(double value) const { return y + h * (1 - sy.position(value)); }
-};
 
 bool named(const Series& series) { return series.style != Style::kRaw && !series.name.empty(); }
 
@@ -36,25 +28,40 @@ bool needs_legend(const Panel& panel) {
                        [](const Series& s) { return named(s) && s.style != Style::kLine; }) > 1;
 }
 
+/// Adds the ends of bars to the values that an axis must hold, but none further out than half of the values' range: a bar
+/// over few seeds may be many times longer, and is cut at the edge.
+void add_bars(std::vector<double>& values, std::vector<double> ends) {
+  double lo = std::numeric_limits<double>::infinity(), hi = -lo;
+  for (const double v : values)
+    if (std::isfinite(v)) lo = std::min(lo, v), hi = std::max(hi, v);
+  for (const double end : ends)
+    if (hi > lo && std::isfinite(end)) values.push_back(std::clamp(end, lo - (hi - lo) / 2, hi + (hi - lo) / 2));
+}
+
 Scale x_scale(const Figure& figure, const std::vector<const Panel*>& panels) {
-  std::vector<double> values;
-  bool path = false;
+  std::vector<double> values, bars;
+  bool margin = false;
   for (const Panel* panel : panels) {
     for (const Series& series : panel->series) {
       values.insert(values.end(), series.x.begin(), series.x.end());
-      path |= series.style == Style::kPath;
+      bars.insert(bars.end(), series.x_low.begin(), series.x_low.end());
+      bars.insert(bars.end(), series.x_high.begin(), series.x_high.end());
+      margin |= series.style == Style::kPath || series.style == Style::kScatter;
     }
   }
-  return fit_scale(values, figure.log_x, false, path ? 0.06 : 0.0);
+  add_bars(values, bars);
+  return fit_scale(values, figure.log_x, false, margin ? 0.06 : 0.0);
 }
 
 Scale y_scale(const Panel& panel) {
-  std::vector<double> values;
+  std::vector<double> values, bars;
   for (const Series& series : panel.series) {
+    std::vector<double>& ends = series.style == Style::kScatter ? bars : values;
     values.insert(values.end(), series.y.begin(), series.y.end());
-    values.insert(values.end(), series.low.begin(), series.low.end());
-    values.insert(values.end(), series.high.begin(), series.high.end());
+    ends.insert(ends.end(), series.low.begin(), series.low.end());
+    ends.insert(ends.end(), series.high.begin(), series.high.end());
   }
+  add_bars(values, bars);
   if (panel.reference) values.push_back(*panel.reference);
   return fit_scale(values, panel.log_y, panel.from_zero);
 }
@@ -76,84 +83,6 @@ double label_room(const Panel& panel) {
   return room > 0 ? std::min(room, kMaxLabel) + 16 : 14;
 }
 
-std::string point(const Box& box, double x, double y) { return px(box.at_x(x)) + " " + px(box.at_y(y)); }
-
-bool drawable(const Box& box, const Series& s, size_t i) {
-  return i < s.x.size() && i < s.y.size() && std::isfinite(box.sx.position(s.x[i])) &&
-         std::isfinite(box.sy.position(s.y[i]));
-}
-
-std::string line_data(const Box& box, const Series& s) {
-  std::string data;
-  bool pen_down = false;
-  for (size_t i = 0; i < s.y.size(); ++i) {
-    const bool good = drawable(box, s, i);
-    if (good) data += (pen_down ? "L" : "M") + point(box, s.x[i], s.y[i]);
-    pen_down = good;
-  }
-  return data;
-}
-
-/// The shaded interval, one closed outline for each stretch without a gap.
-std::string band_data(const Box& box, const Series& s) {
-  if (s.low.size() != s.y.size() || s.high.size() != s.y.size()) return "";
-  std::string data;
-  const auto good = [&](size_t i) {
-    return drawable(box, s, i) && std::isfinite(box.sy.position(s.low[i])) && std::isfinite(box.sy.position(s.high[i]));
-  };
-  for (size_t i = 0; i < s.y.size();) {
-    if (!good(i)) {
-      ++i;
-      continue;
-    }
-    size_t end = i;
-    std::string upper, lower;
-    for (; end < s.y.size() && good(end); ++end) {
-      upper += (end == i ? "M" : "L") + point(box, s.x[end], s.high[end]);
-      lower = "L" + point(box, s.x[end], s.low[end]) + lower;
-    }
-    if (end - i > 1) data += upper + lower + "Z";
-    i = end;
-  }
-  return data;
-}
-
-std::string steps_data(const Box& box, const Series& s) {
-  if (s.y.empty() || s.x.size() != s.y.size() + 1) return "";
-  std::string data = "M" + point(box, s.x[0], 0);
-  for (size_t i = 0; i < s.y.size(); ++i)
-    data += "L" + point(box, s.x[i], s.y[i]) + "L" + point(box, s.x[i + 1], s.y[i]);
-  return data + "L" + point(box, s.x.back(), 0);
-}
-
-void draw_series(Svg& svg, const Box& box, const Series& s) {
-  const std::string dash = s.dashed ? "5 4" : "";
-  svg.open(Svg::colour(s.colour));
-  if (s.style == Style::kSteps) {
-    const std::string data = steps_data(box, s);
-    if (!data.empty()) svg.area(data + "Z", 0.16);
-    svg.path(data, 1.5, dash);
-  } else if (s.style == Style::kRaw) {
-    svg.open(Svg::colour(s.colour), "opacity=\"0.3\"");
-    svg.path(line_data(box, s), 1);
-    svg.close();
-  } else {
-    svg.area(band_data(box, s), 0.16);
-    svg.path(line_data(box, s), s.style == Style::kPath ? 1.5 : 2, dash);
-    std::vector<size_t> points;
-    for (size_t i = 0; i < s.y.size(); ++i) {
-      if (drawable(box, s, i)) points.push_back(i);
-    }
-    const bool few = s.style == Style::kPath || points.size() == 1;
-    for (const size_t i : points) {
-      const bool end = i == points.front() || i == points.back();
-      if (few)
-        svg.circle(box.at_x(s.x[i]), box.at_y(s.y[i]), end ? 4 : 2, end && i == points.front() && points.size() > 1);
-    }
-  }
-  svg.close();
-}
-
 /// Names of the lines at their right ends, moved apart, with a thin leader where a name stands away from its line.
 void draw_end_names(Svg& svg, const Box& box, const Panel& panel, double room) {
   std::vector<const Series*> lines;
@@ -170,7 +99,7 @@ void draw_end_names(Svg& svg, const Box& box, const Panel& panel, double room) {
   const std::vector<double> rows = spread(ends_y, 14, box.y + 4, box.y + box.h);
   for (size_t i = 0; i < lines.size(); ++i) {
     const double left = box.x + box.w + 10;
-    svg.open(Svg::colour(lines[i]->colour));
+    svg.open(ink_of(*lines[i]));
     if (std::fabs(rows[i] - ends_y[i]) > 2 || ends_x[i] < box.x + box.w - 8) {
       svg.path("M" + px(ends_x[i] + 2) + " " + px(ends_y[i]) + "L" + px(left - 2) + " " + px(rows[i]), 0.7, "1.5 2.5");
     }
@@ -180,7 +109,7 @@ void draw_end_names(Svg& svg, const Box& box, const Panel& panel, double room) {
   }
 }
 
-/// Height of the legend above a histogram, drawing it if svg is given. Entries wrap; none is wider than the row.
+/// Height of the legend above a histogram or a scatter, drawing it if svg is given. Entries wrap; none is wider than the row.
 double legend(Svg* svg, const Panel& panel, double x, double y, double width) {
   if (!needs_legend(panel)) return 0;
   double at = x;
@@ -191,8 +120,11 @@ double legend(Svg* svg, const Panel& panel, double x, double y, double width) {
     const double size = 18 + text_width(shown, kLabelSize) + 14;
     if (at > x && at + size - 14 > x + width) at = x, ++row;
     if (svg) {
-      svg->open(Svg::colour(s.colour));
-      svg->rect(at, y + row * 17 - 8, 12, 9, 0.3, 2, true);
+      svg->open(ink_of(s));
+      if (s.style == Style::kScatter)
+        draw_marker(*svg, s, at + 6, y + row * 17 - 4, true);
+      else
+        svg->rect(at, y + row * 17 - 8, 12, 9, 0.3, 2, true);
       svg->text(at + 18, y + row * 17, shown, kLabelSize, "start", false, shown == s.name ? "" : s.name);
       svg->close();
     }
@@ -260,7 +192,7 @@ Box draw_panel(Svg& svg, const Figure& figure, const Panel& panel, double x, dou
     svg.close();
   }
   bool any = false;
-  for (const Style style : {Style::kRaw, Style::kSteps, Style::kPath, Style::kLine}) {
+  for (const Style style : {Style::kRaw, Style::kSteps, Style::kPath, Style::kLine, Style::kScatter}) {
     for (const Series& s : panel.series) {
       if (s.style != style) continue;
       draw_series(svg, box, s);
@@ -344,13 +276,13 @@ std::string render_stack(const Figure& figure, bool standalone) {
   return svg.finish();
 }
 
-double cell_height(const Panel& panel) {
-  return kTitleHeight + legend(nullptr, panel, 0, 0, kCellWidth) + kCellPlot + kAxisHeight;
+double cell_height(const Figure& figure, const Panel& panel) {
+  return kTitleHeight + legend(nullptr, panel, 0, 0, kCellWidth) + figure.cell_plot + kAxisHeight;
 }
 
 void draw_cell(Svg& svg, const Figure& figure, const Panel& panel, double x, double y) {
-  draw_panel(svg, figure, panel, x, y, kCellWidth, std::max(44.0, tick_room(panel, kCellPlot)), label_room(panel),
-             kCellPlot, x_scale(figure, {&panel}), true);
+  draw_panel(svg, figure, panel, x, y, kCellWidth, std::max(44.0, tick_room(panel, figure.cell_plot)), label_room(panel),
+             figure.cell_plot, x_scale(figure, {&panel}), true);
 }
 
 std::string panel_label(const Figure& figure, const Panel& panel) {
@@ -398,7 +330,7 @@ std::vector<double> spread(const std::vector<double>& wanted, double gap, double
 std::vector<std::string> render_panels(const Figure& figure) {
   std::vector<std::string> pictures;
   for (const Panel& panel : figure.panels) {
-    Svg svg(kCellWidth, cell_height(panel), panel_label(figure, panel), false);
+    Svg svg(kCellWidth, cell_height(figure, panel), panel_label(figure, panel), false);
     draw_cell(svg, figure, panel, 0, 0);
     pictures.push_back(svg.finish());
   }
@@ -409,7 +341,7 @@ std::string render_figure(const Figure& figure, bool standalone) {
   if (!figure.grid) return render_stack(figure, standalone);
   const size_t columns = std::min<size_t>(2, std::max<size_t>(1, figure.panels.size()));
   double row_height = 0;
-  for (const Panel& panel : figure.panels) row_height = std::max(row_height, cell_height(panel) + 16);
+  for (const Panel& panel : figure.panels) row_height = std::max(row_height, cell_height(figure, panel) + 16);
   const size_t rows = (figure.panels.size() + columns - 1) / columns;
   const double edge = standalone ? 16 : 0;
   Svg svg(static_cast<double>(columns) * (kCellWidth + 32) - 32 + 2 * edge,

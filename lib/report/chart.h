@@ -1,5 +1,5 @@
 // Charts: panels over a shared x axis, drawn as SVG. Lines are named where they end, so there is no legend to match
-// colours with; histograms, which have no end, carry their legend above the plot.   SPDX-License-Identifier: Apache-2.0
+// colours with; histograms and scatters, which have no end, carry their legend above the plot.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <optional>
 #include <string>
@@ -14,15 +14,21 @@ enum class Style {
   kRaw,    ///< unsmoothed values behind a kLine of the same colour: thin, pale, without a name
   kSteps,  ///< a histogram: x holds the n+1 edges of n bars
   kPath,   ///< points joined in order, a ring on the first, a disc on the last
+  kScatter,  ///< marks with bars over their intervals; some may be joined
 };
 
 /// Not finite y: a gap. low and high are empty or as long as y.
 struct Series {
   std::string name;
   std::vector<double> x, y, low, high;
-  int colour = 0;
+  int colour = 0;  ///< -1: the colour of text
   Style style = Style::kLine;
   bool dashed = false;
+  // Of a kScatter only. Each is empty or as long as y.
+  std::vector<double> x_low = {}, x_high = {};  ///< intervals along x; not finite: none
+  std::vector<bool> joined = {};                ///< filled and joined in order, others hollow; empty: all filled, none joined
+  std::vector<std::string> tips = {};           ///< shown when a mark is pointed at
+  bool square = false;                          ///< squares, not discs
 };
 
 /// A place on the x axis that all panels show: a line, and a band if low and high are finite.
@@ -51,6 +57,7 @@ struct Figure {
   std::vector<Mark> marks;
   bool grid = false;  ///< small panels side by side, each with its x axis; else one below the other
   bool log_x = false, whole_x = false;
+  double cell_plot = 118;  ///< height of the plots of a grid, px
 };
 
 /// The whole figure as one picture.

@@ -106,4 +106,30 @@ io::Image draw_tiles(const io::H5Reader& file, const io::Space& space, const Til
   return picture;
 }
 
+std::vector<std::string> class_names(const io::Manifest& samples) {
+  std::vector<std::string> names;
+  for (const io::Manifest& from : {samples, samples.find("model").value_or(samples), samples.find("dataset").value_or(samples)}) {
+    const auto classes = from.json().find("classes");
+    if (!names.empty() || classes == from.json().end() || !classes->is_array()) continue;
+    for (const io::Json& name : *classes)
+      names.push_back(name.is_string() ? name.get<std::string>() : name.dump());
+  }
+  return names;
+}
+
+ImageGrid samples_grid(const io::H5Reader& file, const io::Manifest& samples, const std::vector<std::string>& classes,
+                       int64_t rows, int64_t class_rows, int64_t columns) {
+  std::vector<int64_t> labels, shown;
+  if (file.has("label")) labels = file.read_i64("label");
+  Tiles tiles = tiles_by_class(labels, class_rows, columns, shown);
+  if (tiles.size() < 2) tiles = tiles_in_order(samples.count(), rows, columns), shown.clear();
+  ImageGrid grid;
+  for (const int64_t label : shown) {
+    const bool named = label >= 0 && static_cast<size_t>(label) < classes.size();
+    grid.row_names.push_back(named ? classes[static_cast<size_t>(label)] : std::to_string(label));
+  }
+  if (!tiles.empty()) grid.image = draw_tiles(file, samples.space(), tiles);
+  return grid;
+}
+
 }  // namespace plumb::report

@@ -6,6 +6,7 @@
 
 #include "io/artefact.h"
 #include "io/image_file.h"
+#include "io/manifest.h"
 
 namespace plumb::report {
 
@@ -32,5 +33,13 @@ Tiles tiles_by_value(const std::vector<float>& values, int64_t columns);
 /// taken. Small items are enlarged by a whole factor to 56 px or more. The space must be `image`. Throws
 /// Error(kBadInput).
 io::Image draw_tiles(const io::H5Reader& file, const io::Space& space, const Tiles& tiles);
+
+/// Names of labels 0, 1, ...: the samples' own, else those of the nearest model or dataset on their lineage.
+std::vector<std::string> class_names(const io::Manifest& samples);
+
+/// Samples of an image space: a row a class, at most `class_rows`, where they have labels of several; else `rows` rows in
+/// order. Image and row names only; without an item the image is empty. `file` is the samples' own.
+ImageGrid samples_grid(const io::H5Reader& file, const io::Manifest& samples, const std::vector<std::string>& classes,
+                       int64_t rows, int64_t class_rows, int64_t columns);
 
 }  // namespace plumb::report

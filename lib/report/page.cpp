@@ -42,7 +42,7 @@ figcaption b{color:var(--ink);font-weight:600}
 .wide{overflow-x:auto;margin:1.25rem 0}
 table{border-collapse:collapse;font-size:.87rem;min-width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:0 0 .4rem}
-caption span{display:block;font-weight:400;color:var(--muted);font-size:.9rem}
+caption span{display:block;max-width:70ch;font-weight:400;color:var(--muted);font-size:.9rem}
 th,td{text-align:left;padding:.32rem .55rem .32rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{color:var(--muted);font-weight:600;font-size:.82rem;white-space:nowrap}
 th.num,td.num{text-align:right;white-space:nowrap}

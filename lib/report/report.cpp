@@ -94,14 +94,8 @@ class Builder {
 
   void collect_samples() {
     for (const io::Manifest& m : all("samples")) {
-      SampleSet set{
-          m, m.path().empty() ? "samples" : fs::path(m.path()).stem().string(), m.find_all("model").size(), {}};
-      for (const io::Manifest& from : {m, m.find("model").value_or(m), m.find("dataset").value_or(m)}) {
-        const auto classes = from.json().find("classes");
-        if (!set.classes.empty() || classes == from.json().end() || !classes->is_array()) continue;
-        for (const Json& name : *classes)
-          set.classes.push_back(name.is_string() ? name.get<std::string>() : name.dump());
-      }
+      SampleSet set{m, m.path().empty() ? "samples" : fs::path(m.path()).stem().string(), m.find_all("model").size(),
+                    class_names(m)};
       samples_.push_back(std::move(set));
     }
     std::stable_sort(samples_.begin(), samples_.end(),
@@ -218,7 +212,7 @@ class Builder {
       add(std::move(s));
     }
     section(monitor_figure(runs_));
-    section(front_figure(runs_));
+    section(reward_paths_figure(runs_));
     section(finetuning_figure(runs_));
     for (Figure& figure : training_figures(runs_)) section(std::move(figure));
   }
@@ -248,22 +242,12 @@ class Builder {
       const io::H5Reader file = io::open_artefact(set.manifest);
       if (space.type == "sequence") section.tables.push_back(sequences(set, space, file));
       if (space.type != "image") continue;
-      std::vector<int64_t> labels, classes;
-      if (file.has("label")) labels = file.read_i64("label");
-      ImageGrid grid;
+      ImageGrid grid = samples_grid(file, set.manifest, set.classes, options_.rows, std::max<int64_t>(options_.rows, 10), options_.columns);
+      if (grid.image.pixels.empty()) continue;
       grid.id = "samples-" + std::to_string(i + 1);
       grid.title = set.name;
       grid.caption = samples_caption(set);
-      Tiles tiles = tiles_by_class(labels, std::max<int64_t>(options_.rows, 10), options_.columns, classes);
-      if (tiles.size() < 2)
-        tiles = tiles_in_order(set.manifest.count(), options_.rows, options_.columns), classes.clear();
-      for (const int64_t label : classes) {
-        const bool named = label >= 0 && static_cast<size_t>(label) < set.classes.size();
-        grid.row_names.push_back(named ? set.classes[static_cast<size_t>(label)] : std::to_string(label));
-      }
-      if (tiles.empty()) continue;
-      grid.image = draw_tiles(file, space, tiles);
-      grid.description = "Grid of images: " + grid.caption + (classes.empty() ? "" : " A row for each class.");
+      grid.description = "Grid of images: " + grid.caption + (grid.row_names.empty() ? "" : " A row for each class.");
       section.grids.push_back(std::move(grid));
     }
     bool before_after = samples_.size() == 2 && samples_[0].models < samples_[1].models;

@@ -30,19 +30,6 @@ std::vector<Group> groups_of(const std::vector<RunLog>& runs, bool by_group) {
   return groups;
 }
 
-struct Mean {
-  double value = kNone, standard_error = kNone;
-};
-
-Mean mean_of(const std::vector<double>& values) {
-  double sum = 0, squares = 0;
-  const double n = static_cast<double>(values.size());
-  for (const double v : values) sum += v;
-  if (values.empty()) return {};
-  for (const double v : values) squares += (v - sum / n) * (v - sum / n);
-  return {sum / n, values.size() > 1 ? std::sqrt(squares / (n - 1) / n) : kNone};
-}
-
 Curve mean_curve(const Group& group, const Curve& first) {
   Curve out{first.name, {}, {}, {}};
   for (size_t i = 0; i < first.x.size(); ++i) {
@@ -111,6 +98,15 @@ double t95(size_t n) {
   if (n - 2 < kTable.size()) return kTable[n - 2];
   const double df = static_cast<double>(n - 1), z = kZ95;  // Cornish and Fisher's expansion
   return z + (z * z * z + z) / (4 * df) + (5 * std::pow(z, 5) + 16 * z * z * z + 3 * z) / (96 * df * df);
+}
+
+Mean mean_of(const std::vector<double>& values) {
+  double sum = 0, squares = 0;
+  const double n = static_cast<double>(values.size());
+  for (const double v : values) sum += v;
+  if (values.empty()) return {kNone, kNone};
+  for (const double v : values) squares += (v - sum / n) * (v - sum / n);
+  return {sum / n, values.size() > 1 ? std::sqrt(squares / (n - 1) / n) : kNone};
 }
 
 void count_by_queries(std::vector<RunLog>& runs) {

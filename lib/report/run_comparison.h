@@ -16,6 +16,12 @@ std::string group_name(const std::string& run_name);
 /// freedom. Infinite for n < 2.
 double t95(size_t n);
 
+/// Mean of values and its standard error, s / sqrt(n). No values: both NaN; one: the error is.
+struct Mean {
+  double value, standard_error;
+};
+Mean mean_of(const std::vector<double>& values);
+
 /// Where monitored runs take different numbers of updates an epoch, a common axis of updates would compare unequal things: counts
 /// curves and verdicts of all in reward queries (samples drawn and scored) instead. Does nothing if a run does not say how many.
 void count_by_queries(std::vector<RunLog>& runs);

@@ -259,7 +259,7 @@ Figure monitor_figure(const std::vector<RunLog>& all) {
   return figure;
 }
 
-Figure front_figure(const std::vector<RunLog>& all) {
+Figure reward_paths_figure(const std::vector<RunLog>& all) {
   const std::vector<RunLog> runs = monitored(all);
   Figure figure;
   figure.id = "fronts";

@@ -14,7 +14,7 @@ namespace plumb::report {
 Figure monitor_figure(const std::vector<RunLog>& runs);
 /// Reward against diversity, and reward against distance to the base model: a path a run, from its start (ring) to its
 /// end (disc).
-Figure front_figure(const std::vector<RunLog>& runs);
+Figure reward_paths_figure(const std::vector<RunLog>& runs);
 /// Losses, rollout rewards and the optimiser's health of fine-tuning runs, small.
 Figure finetuning_figure(const std::vector<RunLog>& runs);
 /// The same of runs that train on data, one figure a command: their losses have no common scale.

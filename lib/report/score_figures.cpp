@@ -48,7 +48,8 @@ std::vector<double> shares(const std::vector<float>& values, const std::vector<d
   return bins;
 }
 
-/// A dataset name as part of a file name.
+}  // namespace
+
 std::string file_part(const std::string& name) {
   std::string out;
   for (const char c : name) {
@@ -61,8 +62,6 @@ std::string file_part(const std::string& name) {
   }
   return out.substr(0, 60);
 }
-
-}  // namespace
 
 const std::vector<double> kQuantiles{0, 0.05, 0.25, 0.5, 0.75, 0.95, 1};
 

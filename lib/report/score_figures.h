@@ -33,6 +33,9 @@ Summary summarise(const std::vector<float>& values);
 /// to 48 bins.
 std::vector<double> histogram_edges(const std::vector<const std::vector<float>*>& sets);
 
+/// A dataset name as part of a file name.
+std::string file_part(const std::string& name);
+
 /// One histogram a reward name, sets of that name over one another.
 std::vector<Figure> score_figures(const std::vector<ScoreSet>& sets);
 Table score_table(const std::vector<ScoreSet>& sets);

@@ -124,12 +124,13 @@ Svg::Svg(double width, double height, const std::string& label, bool standalone)
           "\" height=\"" + h + "\" fill=\"#ffffff\"/>";
 }
 
-void Svg::open(const std::string& colour, const std::string& attributes) {
+void Svg::open(const std::string& colour, const std::string& attributes, const std::string& tip) {
   const char* light = "#1b2027";
   for (const Ink& ink : kInks) {
     if (colour == ink.name) light = ink.light;
   }
-  out_ += "<g class=\"" + colour + "\" color=\"" + light + "\"" + (attributes.empty() ? "" : " " + attributes) + ">";
+  out_ += "<g class=\"" + colour + "\" color=\"" + light + "\"" + (attributes.empty() ? "" : " " + attributes) + ">" +
+          (tip.empty() ? "" : "<title>" + escape(tip) + "</title>");
 }
 
 void Svg::close() { out_ += "</g>"; }

@@ -27,8 +27,8 @@ class Svg {
   /// background and style sheet, as a file of its own; otherwise for a page that holds style().
   Svg(double width, double height, const std::string& label, bool standalone);
 
-  /// Everything drawn until close() has this colour: "ink", "muted", "faint", or "c0" ...
-  void open(const std::string& colour, const std::string& attributes = "");
+  /// Everything drawn until close() has this colour: "ink", "muted", "faint", or "c0" ... tip: shown when it is pointed at.
+  void open(const std::string& colour, const std::string& attributes = "", const std::string& tip = "");
   void close();
   void line(double x1, double y1, double x2, double y2, double width = 1, const std::string& dash = "");
   void rect(double x, double y, double w, double h, double opacity, double radius = 0, bool outline = false);

@@ -76,14 +76,15 @@ std::string to_tsv(const Table& table) {
 }
 
 std::string figure_tsv(const Figure& figure) {
-  std::string tsv = "panel\tseries\tx\ty\tlow\thigh\tx_end\n";
+  std::string tsv = "panel\tseries\tx\ty\tlow\thigh\tx_end\tx_low\tx_high\n";
   for (const Panel& panel : figure.panels) {
     for (const Series& s : panel.series) {
       const std::string name = s.name + (s.style == Style::kRaw ? " (raw)" : "");
       for (size_t i = 0; i < s.y.size() && i < s.x.size(); ++i) {
         tsv += tsv_field(panel.title) + "\t" + tsv_field(name) + "\t" + exact(s.x[i]) + "\t" + exact(s.y[i]) + "\t" +
                optional_number(s.low, i) + "\t" + optional_number(s.high, i) + "\t" +
-               (s.style == Style::kSteps ? exact(s.x[i + 1]) : "") + "\n";
+               (s.style == Style::kSteps ? exact(s.x[i + 1]) : "") + "\t" + optional_number(s.x_low, i) + "\t" +
+               optional_number(s.x_high, i) + "\n";
       }
     }
   }

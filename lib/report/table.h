@@ -38,7 +38,8 @@ std::string to_html(const Table& table);
 /// Tab-separated, a line of keys first. Tabs and line ends inside cells become spaces.
 std::string to_tsv(const Table& table);
 
-/// The numbers behind a figure, one line a point: panel, series, x, y, low, high, x_end (bars of a histogram).
+/// The numbers behind a figure, one line a point: panel, series, x, y, low, high, x_end (bars of a histogram),
+/// x_low, x_high (intervals along x).
 std::string figure_tsv(const Figure& figure);
 
 }  // namespace plumb::report

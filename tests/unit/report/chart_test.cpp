@@ -147,13 +147,64 @@ TEST_SUITE("chart") {
     CHECK(spread({}, 14, 0, 100).empty());
   }
 
+  TEST_CASE("a scatter: bars, the joined marks filled, the others hollow") {
+    Figure figure;
+    figure.grid = true;
+    Series s{"a", {0, 1, 2}, {0, 1, 2}, {-0.5, kNaN, 1.5}, {0.5, kNaN, 2.5}, 0, Style::kScatter};
+    s.x_low = {kNaN, 0.5, kNaN};
+    s.x_high = {kNaN, 1.5, kNaN};
+    s.joined = {true, false, true};
+    s.tips = {"", test::kHostile, ""};
+    Series b{"b", {1}, {kNaN}, {}, {}, -1, Style::kScatter};
+    b.square = true;
+    figure.panels = {{"Panel", "", {s, b}}};
+    const auto bare = [](const Figure& f) {  // without the legend's marks
+      Figure copy = f;
+      copy.panels[0].legend = false;
+      return render_figure(copy, false);
+    };
+    const std::string svg = bare(figure);
+    CHECK(test::xml_problem(svg) == "");
+    CHECK(svg.find("nan") == std::string::npos);
+    CHECK(test::count_of(svg, "<circle") == 3);
+    CHECK(test::count_of(svg, "fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.5\"/>") == 1);  // the hollow one
+    CHECK(test::count_of(svg, "<title>") == 1);
+    const size_t group = svg.find("opacity=\"0.45\"");
+    REQUIRE(group != std::string::npos);
+    CHECK(test::count_of(svg.substr(group, svg.find("</g>", group) - group), "<path") == 3);  // two upright bars, one level
+    CHECK(test::count_of(svg, "<rect") == 0);  // b's point has no place
+    const std::string keys = render_figure(figure, false);
+    CHECK(test::count_of(keys, "<circle") == 4);  // the legend's
+    CHECK(test::count_of(keys, "<rect") == 1);
+    CHECK(keys.compare(keys.rfind("<g class", keys.find("<rect")), 14, "<g class=\"ink\"") == 0);  // colour -1
+    // A bar far longer than the plot does not squeeze the points: 0..2 keep at least half of the height.
+    const auto rise = [&](double reach) {
+      figure.panels[0].series = {s};
+      figure.panels[0].series[0].low = {-reach, kNaN, kNaN};
+      figure.panels[0].series[0].high = {reach, kNaN, kNaN};
+      const std::string picture = bare(figure);
+      std::vector<double> heights;
+      for (size_t at = picture.find("cy=\""); at != std::string::npos; at = picture.find("cy=\"", at + 1))
+        heights.push_back(std::stod(picture.substr(at + 4)));
+      return heights.at(0) - heights.at(2);
+    };
+    CHECK(rise(0.01) > 100);
+    CHECK(rise(1e6) > figure.cell_plot / 2.3);
+  }
+
   TEST_CASE("the numbers of a figure as TSV") {
     Figure figure = example();
     figure.panels.resize(1);
     figure.panels[0].title = "tab\there";
     figure.panels[0].series = {{"h", {0, 1, 2}, {25, 75}, {}, {}, 0, Style::kSteps}};
     CHECK(figure_tsv(figure) ==
-          "panel\tseries\tx\ty\tlow\thigh\tx_end\ntab here\th\t0\t25\t\t\t1\ntab here\th\t1\t75\t\t\t2\n");
+          "panel\tseries\tx\ty\tlow\thigh\tx_end\tx_low\tx_high\ntab here\th\t0\t25\t\t\t1\t\t\n"
+          "tab here\th\t1\t75\t\t\t2\t\t\n");
+    Series dots{"d", {5}, {6}, {4}, {8}, 0, Style::kScatter};
+    dots.x_low = {3};
+    dots.x_high = {9};
+    figure.panels[0].series = {dots};
+    CHECK(figure_tsv(figure).find("tab here\td\t5\t6\t4\t8\t\t3\t9\n") != std::string::npos);
   }
 }
 
