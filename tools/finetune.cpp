@@ -51,7 +51,7 @@ int run(cli::Context& ctx, const Options& given) {
       .reduce = diffusion::parse_reduce(o.logprob_reduce),
       .max_step_gain = o.max_step_gain,
       .pass_rows = o.batch_size,
-      .needs_density = !align::is_direct(o),
+      .needs_density = align::needs_density(o),
       .classes = align::parse_classes(o.classes, model.network().num_classes(), model.class_names()),
       .precision = nn::parse_precision(given.common.precision, device, true)};
   align::Policy policy(model.network(), model.frozen(), schedule, codec->model_shape(), policy_options, device);
@@ -81,11 +81,11 @@ int run(cli::Context& ctx, const Options& given) {
   for (const auto& [name, tensor] : policy.trainable())
     trained += tensor.numel();
   plan["trained_parameters"] = trained;
-  if (!align::is_direct(o))
+  if (align::needs_density(o))
     plan["rollout_bytes"] = o.samples_per_epoch * (policy.steps() + 1) * policy.dimension() * 4;
   if (ctx.dry_run())
     return ctx.finish_dry_run(plan);
-  const std::string unit = align::is_direct(o) ? "samples" : "transitions";
+  const std::string unit = align::needs_density(o) ? "transitions" : "samples";
   log::info(plan.at("updates_per_epoch").get<int64_t>(), " updates an epoch of ", plan.at(unit + "_per_update").get<int64_t>(),
             " ", unit, " each; ", trained, " parameters trained");
   log::verbose("plan: ", plan.dump());

@@ -91,16 +91,7 @@ std::string class_choice(cli::Context& ctx, const SampleOptions& o, const nn::Mo
 std::optional<nn::Model> load_base(cli::Context& ctx, const SampleOptions& o, const nn::Model& tuned, const std::vector<double>& weights) {
   if (o.aig == "ft" && !o.base.empty()) throw Error(Exit::kUsage, "--base", "goes with --aig", "add --aig linear, say");
   if (std::all_of(weights.begin(), weights.end(), [](double w) { return w == 1.0; })) return std::nullopt;
-  const io::Manifest manifest = o.base.empty() ? nn::base_model(tuned.manifest) : ctx.read(o.base, "model");
-  nn::Model base = nn::load_model(manifest, nn::parse_device(o.common.device));
-  const auto refuse = [&](const char* what) {
-    throw Error(Exit::kBadInput, manifest.label(), cat("is no base model of ", tuned.manifest.label(), ": its ", what, " differ"));
-  };
-  const auto schedule = [](const nn::Model& model) { return diffusion::ScheduleOptions::from_json(model.schedule, model.manifest.label()); };
-  if (!(base.space == tuned.space)) refuse("items");
-  if (base.denoiser->num_classes() != tuned.denoiser->num_classes()) refuse("classes");
-  if (!(schedule(base) == schedule(tuned))) refuse("noise levels");
-  return base;
+  return diffusion::load_base_of(tuned, o.base.empty() ? nn::base_model(tuned.manifest) : ctx.read(o.base, "model"), nn::parse_device(o.common.device));
 }
 
 int run(cli::Context& ctx, const SampleOptions& o) {

@@ -146,13 +146,15 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
     const nn::Condition condition = labels.to(policy.device());
     const Chain chain = chain_of(context, items, condition);
 
-    std::vector<Tensor> kl;  // [B] each
+    std::vector<Tensor> kl, kl_exact, kl_plain;  // [B] each: the form in the loss, and both
     const CallObserver observe = [&](int64_t i, const Tensor& x_t, const diffusion::Transition& own) {
       const Tensor step = at::full({end - begin}, i, at::TensorOptions(policy.device()).dtype(at::kLong));
       const Tensor reference = policy.reference_output(x_t.detach(), step, condition);
-      kl.push_back(options_.kl_form == "plain"
-                       ? policy.noise_gap_to_reference(own, reference, x_t, step)
-                       : policy.kl_to_reference(own, reference, x_t, step, policy.options().reduce));
+      const ReferenceKl forms = policy.reference_kl(own, reference, x_t, step);
+      kl.push_back(forms.form(options_.kl_form));
+      if (forms.exact.defined())
+        kl_exact.push_back(forms.exact.detach());
+      kl_plain.push_back(forms.plain.detach());
     };
     const CallObserver watch = kl_weight_now > 0 ? observe : nullptr;
     const Tensor x_T =
@@ -174,9 +176,10 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
     Tensor total = at::stack(losses).mean();
     const double share = static_cast<double>(end - begin) / static_cast<double>(per_update);
     if (!kl.empty()) {
-      const Tensor mean = at::stack(kl).mean();
-      log.add_mean("kl_step", mean.item<double>(), share);
-      total = total + kl_weight_now * mean;
+      total = total + kl_weight_now * at::stack(kl).mean();
+      if (!kl_exact.empty())
+        log.add_mean("kl_exact", at::stack(kl_exact).mean().item<double>(), share);
+      log.add_mean("kl_plain", at::stack(kl_plain).mean().item<double>(), share);
     }
     (total * share).backward();
     log.add_mean("loss", total.item<double>(), share);

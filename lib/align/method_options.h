@@ -64,6 +64,12 @@ struct ReflOptions {
   double scale = 1.0;
 };
 
+/// RAFT (Dong et al. 2023).
+struct RaftOptions {
+  int64_t best_of = 4;      ///< samples drawn for one that is kept
+  double label_drop = 0.1;  ///< as pretrain's, so that guidance keeps working
+};
+
 /// All methods that follow the reward's own gradient: is_direct().
 struct DirectOptions {
   bool checkpoint = false;
@@ -143,6 +149,13 @@ inline void describe(OptionTable& t, ReflOptions& o) {
       .suggest({"base", "none"});
   t.add("refl.target", &o.target, "standardised reward above which a sample has no gradient").range(-1e12, 1e12);
   t.add("refl.scale", &o.scale, "factor of the loss; published: 0.001").range(0.0, 1e9);
+}
+
+inline void describe(OptionTable& t, RaftOptions& o) {
+  t.group("Method raft");
+  t.add("raft.best-of", &o.best_of, "samples drawn for each one that is kept, the best of its class").range(2, 1e6);
+  t.add("raft.label-drop", &o.label_drop, "share of kept samples that lose their label in an update, so that guidance works")
+      .range(0.0, 1.0);
 }
 
 inline void describe(OptionTable& t, DirectOptions& o) {

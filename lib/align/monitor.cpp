@@ -57,7 +57,7 @@ std::optional<Evaluation> Monitor::evaluate(int64_t step) {
   request.classes = context_.policy.options().classes;
   request.batch_size = options.batch_size;
   request.keep_chain = false;
-  request.path_kl = has_kl();
+  request.path_kl = true;
   const std::optional<Rollout> rollout = roll_out(context_.policy, context_.codec, request);
   if (!rollout)
     return std::nullopt;
@@ -74,6 +74,7 @@ std::optional<Evaluation> Monitor::evaluate(int64_t step) {
   e.gold_items = gold_items.empty() ? at::empty({0, options.monitor_n}, at::kDouble) : at::stack(gold_items);
   if (has_kl())
     e.kl = mean_of_items(rollout->path_kl);
+  e.kl_plain = mean_of_items(rollout->path_noise_gap);
 
   const Tensor features = features_.extract(rollout->stored).features;
   metrics::VendiOptions vendi;
@@ -194,6 +195,8 @@ io::Json Monitor::log_fields(const Evaluation& e) const {
     fields["kl"] = e.kl.value;
     fields["kl_se"] = e.kl.se;
   }
+  fields["kl_plain"] = e.kl_plain.value;
+  fields["kl_plain_se"] = e.kl_plain.se;
   fields["diversity"] = e.vendi.value;
   fields["diversity_se"] = e.vendi.se;
   fields["distance"] = e.distance.value;
@@ -222,6 +225,7 @@ void Monitor::save(nn::Checkpoint& checkpoint) const {
                            {"proxy", {e.proxy.value, e.proxy.se}},
                            {"gold", golds},
                            {"kl", {e.kl.value, e.kl.se}},
+                           {"kl_plain", {e.kl_plain.value, e.kl_plain.se}},
                            {"vendi", {e.vendi.value, e.vendi.se}},
                            {"distance", {e.distance.value, e.distance.se}}});
     proxy.push_back(e.proxy_items);
@@ -253,6 +257,7 @@ void Monitor::restore(const nn::Checkpoint& checkpoint) {
     for (const io::Json& g : row.at("gold"))
       e.gold.push_back(estimate(g));
     e.kl = estimate(row.at("kl"));
+    e.kl_plain = estimate(row.at("kl_plain"));
     e.vendi = estimate(row.at("vendi"));
     e.distance = estimate(row.at("distance"));
     e.proxy_items = checkpoint.tensor("monitor/proxy")[index];

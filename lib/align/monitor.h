@@ -36,6 +36,7 @@ struct Evaluation {
   Estimate proxy;              ///< the trained reward
   std::vector<Estimate> gold;  ///< in the order of --gold
   Estimate kl;                 ///< nats: exact Gaussian KL to the base model, summed over the policy's trained_steps
+  Estimate kl_plain;           ///< mean squared difference of predicted noise, summed over the same steps; over all without densities
   Estimate vendi;              ///< cosine kernel, order 1, bootstrap standard error
   Estimate distance;           ///< mean pairwise 1 - cosine, jackknife standard error
   Tensor proxy_items, gold_items;  ///< [n], [G,n] float64
@@ -75,8 +76,8 @@ class Monitor {
   size_t evaluations() const { return history_.size(); }
   const std::vector<MonitorPoint>& points() const { return points_; }
   Verdict verdict() const;
-  /// Fields of the log's line: proxy, proxy_se, reward/<gold>, reward_se/<gold>, kl, kl_se, diversity (Vendi),
-  /// diversity_se, distance, distance_se; gold_z and, with several golds, gold_z/<gold>.
+  /// Fields of the log's line: proxy, proxy_se, reward/<gold>, reward_se/<gold>, kl, kl_se, kl_plain,
+  /// kl_plain_se, diversity (Vendi), diversity_se, distance, distance_se; gold_z and, with several golds, gold_z/<gold>.
   io::Json log_fields(const Evaluation& evaluation) const;
   /// What the figures depend on, for the manifest.
   io::Json describe() const;

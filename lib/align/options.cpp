@@ -41,10 +41,14 @@ double kl_weight(const FinetuneOptions& o) { return o.kl_coef.value_or(o.method 
 bool is_direct(const FinetuneOptions& o) {
   return o.method == "alignprop" || o.method == "draft" || o.method == "draft-lv" || o.method == "refl";
 }
+bool needs_density(const FinetuneOptions& o) { return !is_direct(o) && o.method != "raft"; }
+int64_t samples_updated_on(const FinetuneOptions& o) {
+  return o.method == "raft" ? o.samples_per_epoch / o.raft.best_of : o.samples_per_epoch;
+}
 bool uses_critic_features(const FinetuneOptions& o) { return is_tdpo(o); }
 
 void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& was_set) {
-  if (!(o.eta > 0) && !is_direct(o))
+  if (!(o.eta > 0) && needs_density(o))
     throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
                 "use --eta 1");
   if (is_direct(o)) {
@@ -56,6 +60,19 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   } else {
     refuse_if_set(was_set, options_of("direct"), "with --method " + o.method);
   }
+  if (o.method == "raft") {
+    refuse_if_set(was_set,
+                  {"timestep-fraction", "max-step-gain", "update-order", "step-order", "clip-range", "logprob-reduce", "advantage",
+                   "tracker-size", "tracker-min", "advantage-clip", "constraint", "constraint-lr", "constraint-max", "kl-penalty",
+                   "kl-shape", "kl-target", "kl-horizon"},
+                  "with --method raft, which trains on its best samples as on data");
+    if (was_set("kl-form") && o.kl_form == "exact")
+      throw Error(Exit::kUsage, "--kl-form", "exact is of a chain's steps, and raft trains on noised samples", "plain");
+    o.kl_form = "plain";
+    if (o.samples_per_epoch % o.raft.best_of != 0)
+      throw Error(Exit::kUsage, "--samples-per-epoch",
+                  cat(o.samples_per_epoch, " is no multiple of --raft.best-of ", o.raft.best_of), "make it one");
+  }
   if (o.method != "draft" && o.method != "draft-lv")
     refuse_if_set(was_set, options_of("draft"), "with --method " + o.method);
   if (o.method == "draft")
@@ -66,7 +83,7 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
     refuse_if_set(was_set, {"clip-range"}, "with --method ddpo-sf, which has no ratio to clip");
   if (!is_tdpo(o))
     refuse_if_set(was_set, options_of("tdpo"), "with --method " + o.method);
-  for (const char* method : {"alignprop", "dpok", "grpo", "refl"})
+  for (const char* method : {"alignprop", "dpok", "grpo", "raft", "refl"})
     if (o.method != method)
       refuse_if_set(was_set, options_of(method), "with --method " + o.method);
   if (o.method == "tdpo")
@@ -109,10 +126,11 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   if (o.keep == "best-gold" && o.gold.empty())
     throw Error(Exit::kUsage, "--keep", "best-gold needs a reward that is not trained on", "add --gold EXPR");
   if (o.train_batch_size == 0) {
-    const int64_t per_update = o.method == "ddpo-sf" ? o.samples_per_epoch : o.samples_per_epoch / 2;
-    if (per_update % o.grad_accumulation != 0 || o.samples_per_epoch % per_update != 0)
+    const int64_t updated_on = samples_updated_on(o);
+    const int64_t per_update = o.method == "ddpo-sf" || updated_on == 1 ? updated_on : updated_on / 2;
+    if (per_update % o.grad_accumulation != 0 || updated_on % per_update != 0)
       throw Error(Exit::kUsage, "--samples-per-epoch",
-                  cat(o.samples_per_epoch, " does not divide into equal minibatches"), "set --train-batch-size");
+                  cat(updated_on, " samples of an epoch do not divide into equal minibatches"), "set --train-batch-size");
     o.train_batch_size = per_update / o.grad_accumulation;
   }
   // No pass needs more rows than a rollout or an update has; all passes then have the same size

@@ -65,6 +65,7 @@ struct FinetuneOptions {
   DraftOptions draft;
   AlignPropOptions alignprop;
   ReflOptions refl;
+  RaftOptions raft;
   DirectOptions direct;
 
   // What is trained
@@ -107,6 +108,12 @@ double kl_weight(const FinetuneOptions& options);        ///< 0.001 for dpok (pu
 /// Whether the method follows the reward's own gradient (DirectBackprop): it then needs no noise in the chain.
 bool is_direct(const FinetuneOptions& options);
 
+/// Whether the method needs the density of every step, so noise in it: policy gradients do.
+bool needs_density(const FinetuneOptions& options);
+
+/// Samples of an epoch that its updates see: all, or for raft the best of them.
+int64_t samples_updated_on(const FinetuneOptions& options);
+
 /// Whether the method reads pictures of the chain's states through --tdpo.features.
 bool uses_critic_features(const FinetuneOptions& options);
 
@@ -130,7 +137,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("samples-per-epoch", &o.samples_per_epoch, "samples drawn and scored each epoch").range(2, 1e7);
   t.add("batch-size", &o.batch_size, "rows of one network pass; affects speed and memory").range(1, 65536);
   t.add("sampler-steps", &o.sampler_steps, "DDIM steps of a sample").range(1, 1e5);
-  t.add("eta", &o.eta, "noise scale of DDIM; 1 = the variance of DDPM; 0 = none, with draft, draft-lv, alignprop and refl only").range(0.0, 1.0);
+  t.add("eta", &o.eta, "noise scale of DDIM; 1 = the variance of DDPM; 0 = none, with draft, draft-lv, alignprop, raft and refl only").range(0.0, 1.0);
   t.add("guidance-scale", &o.guidance_scale, "classifier-free guidance in sampling and training; 1 = none")
       .range(0.0, 1e3);
 
@@ -191,6 +198,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   describe(t, o.grpo);
   describe(t, o.draft);
   describe(t, o.alignprop);
+  describe(t, o.raft);
   describe(t, o.refl);
   describe(t, o.direct);
 

@@ -142,10 +142,30 @@ Tensor Policy::noise_gap_to_reference(const diffusion::Transition& policy, const
   return (policy.x0 - base.x0).to(at::kDouble).square().flatten(1).mean(1) * a / (1 - a);
 }
 
+ReferenceKl Policy::reference_kl(const diffusion::Transition& policy, const Tensor& reference_output, const Tensor& x_t,
+                                 const Tensor& step) const {
+  return {has_densities_ ? kl_to_reference(policy, reference_output, x_t, step, options_.reduce) : Tensor(),
+          noise_gap_to_reference(policy, reference_output, x_t, step)};
+}
+
+Tensor Policy::unguided_output(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) {
+  const nn::PrecisionGuard guard(options_.precision, device_);
+  return network_.forward(x_t, timestep, condition).to(at::kFloat);
+}
+
+Tensor Policy::unguided_reference(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) {
+  const at::NoGradGuard no_grad;
+  const nn::PrecisionGuard guard(options_.precision, device_);
+  if (reference_ != nullptr)
+    return reference_->forward(x_t, timestep, condition).to(at::kFloat);
+  const AdapterOff off(network_);
+  return network_.forward(x_t, timestep, condition).to(at::kFloat);
+}
+
 Tensor Policy::sample(const std::vector<int64_t>& items, uint64_t seed, const nn::Condition& condition,
                       const diffusion::StepObserver& on_step) {
   const at::NoGradGuard no_grad;
-  const diffusion::ModelFunction model = [this](const Tensor& x_t, const Tensor& timestep, const nn::Condition& c) {
+  const diffusion::ModelFunction model = [this](size_t, const Tensor& x_t, const Tensor& timestep, const nn::Condition& c) {
     return run_network(network_, x_t, timestep, c);
   };
   return diffusion::run_chain(*sampler_, model, items, seed, item_shape_, condition, device_, on_step);

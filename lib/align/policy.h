@@ -38,6 +38,13 @@ struct PolicyEvaluation {
   diffusion::Transition transition;  // of [B,*shape] float32
 };
 
+/// Distance of steps from the reference, [B] float64 each.
+struct ReferenceKl {
+  Tensor exact;  // KL of the steps by PolicyOptions::reduce; undefined where the chain has no densities
+  Tensor plain;  // Policy::noise_gap_to_reference
+  const Tensor& form(const std::string& name) const { return name == "plain" ? plain : exact; }  ///< --kl-form
+};
+
 /// The network being tuned, its frozen reference, and the chain's arithmetic. One function, evaluate_output(), gives
 /// the log-probabilities of rollouts and of updates alike, on float32 latents, so that the ratio is 1 before the first
 /// update.
@@ -85,6 +92,16 @@ class Policy {
   /// weight c^2 / (2 sigma^2). [B] float64. Source: the released code of Fan et al. 2023 (DPOK).
   Tensor noise_gap_to_reference(const diffusion::Transition& transition, const Tensor& reference_output,
                                 const Tensor& x_t, const Tensor& step) const;
+
+  /// Both of the above.
+  ReferenceKl reference_kl(const diffusion::Transition& transition, const Tensor& reference_output, const Tensor& x_t,
+                           const Tensor& step) const;
+
+  /// The network's own output, without guidance, at timesteps of the training schedule [B] int64; and the reference's, without a
+  /// gradient. For losses on noised data.
+  Tensor unguided_output(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition);
+  Tensor unguided_reference(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition);
+  const diffusion::NoiseSchedule& schedule() const { return schedule_; }
 
   /// Runs chains of the current weights without gradients; see diffusion::run_chain.
   Tensor sample(const std::vector<int64_t>& items, uint64_t seed, const nn::Condition& condition,

@@ -166,13 +166,10 @@ UpdateLog PolicyGradient::accumulate_gradients(TuningContext& context, int64_t e
     Tensor total = terms.loss;
     if (const double weight = kl_weight(options_); weight > 0) {
       const Tensor reference = context.policy.reference_output(batch.x_t, batch.step, batch.condition);
-      const Tensor kl = (options_.kl_form == "plain"
-                             ? context.policy.noise_gap_to_reference(policy.transition, reference, batch.x_t, batch.step)
-                             : context.policy.kl_to_reference(policy.transition, reference, batch.x_t, batch.step,
-                                                              context.policy.options().reduce))
-                            .mean();
-      log.add_mean("kl_step", kl.item<double>(), share);
-      total = total + weight * kl;
+      const ReferenceKl kl = context.policy.reference_kl(policy.transition, reference, batch.x_t, batch.step);
+      log.add_mean("kl_exact", kl.exact.mean().item<double>(), share);
+      log.add_mean("kl_plain", kl.plain.mean().item<double>(), share);
+      total = total + weight * kl.form(options_.kl_form).mean();
     }
     (total * share).backward();
     log.add_mean("loss", total.item<double>(), share);

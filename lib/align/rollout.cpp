@@ -91,8 +91,10 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
   }
   if (request.reference_log_prob)
     all.log_prob_ref = allocate(n, {steps}, at::kDouble);
-  if (request.path_kl)
+  if (request.path_kl) {
     all.path_kl = allocate(n, {}, at::kDouble);
+    all.path_noise_gap = allocate(n, {}, at::kDouble);
+  }
 
   std::vector<Tensor> stored;
   for (int64_t begin = 0; begin < n; begin += request.batch_size) {
@@ -102,6 +104,7 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
     const nn::Condition condition = all.condition.slice(begin, end).to(policy.device());
     const std::vector<int64_t> items(request.items.begin() + begin, request.items.begin() + end);
     Tensor path_kl = at::zeros({end - begin}, at::TensorOptions(policy.device()).dtype(at::kDouble));
+    Tensor path_noise_gap = at::zeros_like(path_kl);
 
     const std::vector<int64_t>& trained = policy.trained_steps();
     const auto record = [&](size_t i, int64_t, const Tensor& x_t, const Tensor& output, const Tensor& x_next) {
@@ -113,11 +116,15 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
         all.log_prob.slice(0, begin, end).select(1, index).copy_(policy.evaluate_output(output, x_t, x_next, step).log_prob);
       }
       const bool kl = request.path_kl && std::binary_search(trained.begin(), trained.end(), index);
-      if (!request.reference_log_prob && !kl)
+      const bool gap = kl || (request.path_kl && trained.empty());
+      if (!request.reference_log_prob && !gap)
         return;
       const Tensor reference = policy.reference_output(x_t, step, condition);
+      const diffusion::Transition own = gap ? policy.transition(output, x_t, step) : diffusion::Transition();
       if (kl)
-        path_kl += policy.kl_to_reference(policy.transition(output, x_t, step), reference, x_t, step, diffusion::Reduce::kSum);
+        path_kl += policy.kl_to_reference(own, reference, x_t, step, diffusion::Reduce::kSum);
+      if (gap)
+        path_noise_gap += policy.noise_gap_to_reference(own, reference, x_t, step);
       if (request.reference_log_prob)
         all.log_prob_ref.slice(0, begin, end)
             .select(1, index)
@@ -127,8 +134,10 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
     const Tensor x0 =
         policy.sample(items, request.seed, condition, observe ? diffusion::StepObserver(record) : nullptr);
     stored.push_back(codec.decode(x0).to(at::kCPU));
-    if (request.path_kl)
+    if (request.path_kl) {
       all.path_kl.slice(0, begin, end).copy_(path_kl);
+      all.path_noise_gap.slice(0, begin, end).copy_(path_noise_gap);
+    }
     if (progress)
       progress(end);
   }

@@ -19,7 +19,7 @@ struct RolloutRequest {
   int64_t batch_size = 32;
   bool keep_chain = true;           ///< x and log_prob
   bool reference_log_prob = false;  ///< log_prob_ref
-  bool path_kl = false;             ///< path_kl
+  bool path_kl = false;             ///< path_kl and path_noise_gap
 };
 
 /// Samples and their chains, on the CPU. Latents stay float32: rounded ones would make the ratio differ from 1.
@@ -30,7 +30,9 @@ struct Rollout {
   Tensor x;                    // [N,T+1,*shape]: x[:,i] before step i, x[:,T] final, model space
   Tensor log_prob;             // [N,T] float64, under the weights that sampled
   Tensor log_prob_ref;         // [N,T] float64 or undefined, of the same steps under the reference
-  Tensor path_kl;  // [N] float64, nats, or undefined: exact KL to the reference, summed over the chain's trained_steps
+  Tensor path_kl;  // [N] float64, nats, or undefined: exact KL to the reference, summed over the chain's trained_steps (0 if none)
+  Tensor path_noise_gap;  // [N] float64 or undefined: Policy::noise_gap_to_reference summed over the same steps; over all where no
+                          // step has a density
   Tensor stored;   // [N,*space.shape] decoded items
   Tensor reward;   // [N] float64, raw; set by score()
   int64_t steps() const { return log_prob.size(1); }  ///< T

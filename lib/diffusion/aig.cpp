@@ -53,4 +53,16 @@ ModelFunction annealed(ModelFunction base, ModelFunction tuned, std::vector<doub
   };
 }
 
+nn::Model load_base_of(const nn::Model& tuned, const io::Manifest& base, at::Device device) {
+  nn::Model model = nn::load_model(base, device);
+  const auto refuse = [&](const char* what) {
+    throw Error(Exit::kBadInput, base.label(), cat("is no base model of ", tuned.manifest.label(), ": its ", what, " differ"));
+  };
+  const auto schedule = [](const nn::Model& m) { return ScheduleOptions::from_json(m.schedule, m.manifest.label()); };
+  if (!(model.space == tuned.space)) refuse("items");
+  if (model.denoiser->num_classes() != tuned.denoiser->num_classes()) refuse("classes");
+  if (!(schedule(model) == schedule(tuned))) refuse("noise levels");
+  return model;
+}
+
 }  // namespace plumb::diffusion

@@ -19,4 +19,7 @@ std::vector<double> aig_weights(const std::string& schedule, int64_t steps);
 /// at a given x_t, so mixing outputs is mixing scores, and the chain follows p_base^(1-w) p_tuned^w.
 ModelFunction annealed(ModelFunction base, ModelFunction tuned, std::vector<double> weights);
 
+/// The model of `base`, to be mixed with `tuned`. Throws Error(kBadInput) unless items, classes and noise levels are the same.
+nn::Model load_base_of(const nn::Model& tuned, const io::Manifest& base, at::Device device);
+
 }  // namespace plumb::diffusion

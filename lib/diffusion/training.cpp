@@ -53,11 +53,14 @@ TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t
   return batch;
 }
 
+Tensor noised(const NoiseSchedule& schedule, const TrainingBatch& batch) { return schedule.add_noise(batch.x0, batch.eps, batch.t); }
+
+Tensor denoising_error(const Tensor& output, const NoiseSchedule& schedule, const TrainingBatch& batch) {
+  return (output - schedule.training_target(batch.x0, batch.eps, batch.t)).square().flatten(1).mean(1);
+}
+
 Tensor denoising_error(nn::Denoiser& denoiser, const NoiseSchedule& schedule, const TrainingBatch& batch) {
-  const Tensor x_t = schedule.add_noise(batch.x0, batch.eps, batch.t);
-  const Tensor target = schedule.training_target(batch.x0, batch.eps, batch.t);
-  const Tensor output = denoiser.forward(x_t, batch.t, batch.condition).to(at::kFloat);
-  return (output - target).square().flatten(1).mean(1);
+  return denoising_error(denoiser.forward(noised(schedule, batch), batch.t, batch.condition).to(at::kFloat), schedule, batch);
 }
 
 Tensor min_snr_weight(const NoiseSchedule& schedule, const Tensor& t, double gamma) {

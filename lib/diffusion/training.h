@@ -28,7 +28,10 @@ struct TrainingBatch {
 TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t num_classes, const NoiseSchedule& schedule,
                                   double label_drop, uint64_t seed, int64_t first);
 
-/// Mean squared error of the denoiser's output against the schedule's target, one value an item: [B] float32.
+/// x_t of a batch, [B,*shape].
+Tensor noised(const NoiseSchedule& schedule, const TrainingBatch& batch);
+/// Mean squared error of a network's output at noised() against the schedule's target, one value an item: [B] float32.
+Tensor denoising_error(const Tensor& output, const NoiseSchedule& schedule, const TrainingBatch& batch);
 Tensor denoising_error(nn::Denoiser& denoiser, const NoiseSchedule& schedule, const TrainingBatch& batch);
 
 /// min-SNR-gamma weights, [B] float32: with s = SNR(t), min(s,gamma)/s for epsilon, min(s,gamma) for sample,

@@ -113,7 +113,7 @@ TEST_CASE("path KL is the KL of the transitions along the chain, and the adapter
   request.items = {0, 1, 2};
   request.path_kl = request.reference_log_prob = true;
   const Rollout r = *roll_out(toy.policy, *toy.codec, request);
-  Tensor expected = at::zeros({3}, at::kDouble);
+  Tensor expected = at::zeros({3}, at::kDouble), expected_gap = at::zeros({3}, at::kDouble);
   const at::NoGradGuard no_grad;
   const auto base = toy_network();
   Policy reference(*base, nullptr, toy.schedule, {1, 8, 8}, toy.policy.options(), at::kCPU);
@@ -122,13 +122,17 @@ TEST_CASE("path KL is the KL of the transitions along the chain, and the adapter
     const PolicyEvaluation own = toy.policy.evaluate(x_t, x_next, step, r.condition);
     const PolicyEvaluation other = reference.evaluate(x_t, x_next, step, r.condition);
     const Tensor gap = (own.transition.mean - other.transition.mean).to(at::kDouble).square().flatten(1).sum(1);
-    if (i < 4)
+    if (i < 4) {
       expected += gap / (2 * own.transition.sigma.to(at::kDouble).square());
+      const double a = toy.policy.alpha_cumprod(i);  // eps = (x_t - sqrt(a) x0) / sqrt(1 - a)
+      expected_gap += (own.transition.x0 - other.transition.x0).to(at::kDouble).square().flatten(1).mean(1) * a / (1 - a);
+    }
     CHECK(largest_difference(own.log_prob, r.log_prob.select(1, i)) < 1e-6);
     CHECK(largest_difference(other.log_prob, r.log_prob_ref.select(1, i)) < 1e-6);
   }
   CHECK(expected.min().item<double>() > 0.01);
   CHECK(largest_difference(r.path_kl, expected) < 1e-4 * expected.max().item<double>());
+  CHECK(largest_difference(r.path_noise_gap, expected_gap) < 1e-4 * expected_gap.max().item<double>());
 }
 
 TEST_CASE("the KL term alone pulls the weights back to the base model") {
@@ -137,11 +141,11 @@ TEST_CASE("the KL term alone pulls the weights back to the base model") {
   Toy toy(
       o, [](const Tensor& pixels) { return at::zeros({pixels.size(0)}, at::kDouble); });  // equal rewards: no advantage
   REQUIRE(toy.method->collect(toy.context, 0));
-  CHECK(figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_step") == 0.0);
+  CHECK(figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_exact") == 0.0);
   CHECK(toy.gradients().norm().item<double>() == 0.0);
   toy.disturb();
   toy.zero_grad();
-  const double before = figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_step");
+  const double before = figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_exact");
   {
     const at::NoGradGuard no_grad;
     const double norm = toy.gradients().norm().item<double>();
@@ -150,7 +154,7 @@ TEST_CASE("the KL term alone pulls the weights back to the base model") {
         Tensor(tensor).add_(tensor.grad(), -1e-3 / norm);
   }
   CHECK(before > 0);
-  CHECK(figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_step") < before);
+  CHECK(figure(toy.method->accumulate_gradients(toy.context, 0, 0), "kl_exact") < before);
 }
 
 TEST_CASE("a log-ratio penalty lowers the advantages of the steps before it") {

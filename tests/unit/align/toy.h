@@ -104,7 +104,7 @@ struct Toy {
             .reduce = diffusion::parse_reduce(o.logprob_reduce),
             .max_step_gain = o.max_step_gain,
             .pass_rows = o.batch_size,
-            .needs_density = !is_direct(o),
+            .needs_density = needs_density(o),
             .classes = {}};
   }
   explicit Toy(const FinetuneOptions& o, std::function<Tensor(const Tensor&)> f = darkness)

@@ -233,7 +233,7 @@ TEST_CASE("the monitor sees a hacked reward: it stops, names the place and keeps
   for (const io::Json& line : lines) {
     if (line.contains("event") || line["step"].get<int64_t>() % 4 != 0)
       continue;
-    for (const char* field : {"proxy", "proxy_se", "reward/corner", "reward_se/corner", "kl", "kl_se", "diversity",
+    for (const char* field : {"proxy", "proxy_se", "reward/corner", "reward_se/corner", "kl", "kl_se", "kl_plain", "kl_plain_se", "diversity",
                               "diversity_se", "distance", "distance_se"})
       CHECK_MESSAGE(line.contains(field), field);
   }
@@ -300,8 +300,11 @@ TEST_CASE("chains without noise have no KL: none is logged, none can stop the ru
   const std::string log = scratch("noiseless.jsonl");
   Run run(o, {"", log, "f"});
   CHECK(run.trainer.run() == RunEnd::kFinished);
-  for (const io::Json& line : lines_of(log))
+  for (const io::Json& line : lines_of(log)) {
     CHECK_FALSE(line.contains("kl"));
+    if (line.contains("proxy"))
+      CHECK(line.at("kl_plain").get<double>() >= 0);
+  }
   CHECK(lines_of(log).back().contains("best_gold_step"));
   o.stop = {"kl:12"};
   CHECK_THROWS_WITH_AS(Run(o, {}), doctest::Contains("'kl:12': no step has the noise"), Error);
