@@ -1,0 +1,154 @@
+#!/bin/sh
+# front FOLDER: what raising a reward costs in diversity, and what three regularisers win back. For each reward and seed the
+# shipped model is tuned for several lengths and with several KL weights; the longest run is also sampled with its adapter scaled
+# down (LoRA scaling) and with the base model in the early steps (annealed importance guidance, AIG). Every point is measured on the
+# same noise. Ends with a page: reward against each diversity measure, Pareto sets, hypervolumes, samples at equal reward.
+# About an hour on two cores.
+#
+#   share/examples/front.sh runs/front                        all cells, then the page
+#   SEEDS="1 2 3 4 5" COUNT=2000 JOBS=4 share/examples/...    more seeds, more samples, more at a time
+#   share/examples/front.sh --cells                           names of the cells, a line each: REWARD TRAINING SEED
+#   share/examples/front.sh --cell REWARD TRAINING SEED FOLDER    one cell, for make and Slurm: share/make/front.mk, share/slurm/
+#   share/examples/front.sh --page FOLDER
+#
+# Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
+set -eu
+
+# name    expression                                        what else sample and finetune are told
+rewards() {
+  sed 's/ *#.*//; /^$/d' <<ROWS
+shoes     class-logp:$classifier,5,7,9                      --class none    # sandal, sneaker or boot, from a model asked for nothing
+detail    jpeg-incompressibility
+ROWS
+}
+# name        what else finetune is told
+trainings() {
+  sed 's/ *#.*//; /^$/d' <<ROWS
+short         --epochs $((EPOCHS / 4))
+middle        --epochs $((EPOCHS / 2))
+long          --epochs $EPOCHS
+kl-weak       --epochs $EPOCHS --kl-form plain --kl-coef 0.01
+kl-middle     --epochs $EPOCHS --kl-form plain --kl-coef 0.1
+kl-strong     --epochs $EPOCHS --kl-form plain --kl-coef 1
+ROWS
+}
+# training    how its model is sampled
+points() {
+  sed 's/ *#.*//; /^$/d' <<'ROWS'
+short
+middle
+long
+long          --lora-scale 0.2
+long          --lora-scale 0.4
+long          --lora-scale 0.6
+long          --lora-scale 0.8
+long          --aig linear
+long          --aig power:2
+long          --aig power:4
+long          --aig step:0.6
+kl-weak
+kl-middle
+kl-strong
+ROWS
+}
+SEEDS=${SEEDS:-1 2 3}
+JOBS=${JOBS:-2}                   # cells at a time, one thread each
+METHOD=${METHOD:---method draft --draft.k 1 --eta 0}
+EPOCHS=${EPOCHS:-16}               # of the longest run, 2 updates each
+SAMPLES=${SAMPLES:-32}            # an epoch
+COUNT=${COUNT:-500}               # samples of a point
+REAL=${REAL:-2000}                # real images that recall and the like are measured against
+SAMPLER=${SAMPLER:---sampler ddim --eta 1 --steps 20}
+
+self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+root=$(cd "$(dirname "$0")/../.." && pwd)
+PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
+model=$root/share/models/fashion-mnist.h5
+classifier=$root/share/models/fashion-mnist-classifier.h5
+data=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
+step() { echo "front: $*" >&2; }
+field() { "$1" | awk -v name="$2" '$1 == name { sub(/^[^ ]+ */, ""); print }'; }
+
+# Real images that recall, coverage and the spectra are measured against, and their features.
+reference() {
+  [ -e real-features.h5 ] && return
+  ingest "$data/t10k-images-idx3-ubyte.gz" --labels none --limit "$REAL" -q -o real.h5 --force |
+    evaluate-fid --save-features real-features.h5 -j 1 -q --force >/dev/null
+}
+
+# measure REWARD NAME MODEL OPTIONS...: one point, from the same noise as all others of its reward.
+measure() {
+  trained=$1 point=$2 from=$3
+  shift 3
+  [ ! -e "points/$point.json" ] || return 0
+  sample --model "$from" -n "$COUNT" --seed 7 $SAMPLER "$@" -j 1 -q -o "samples/$point.h5" --force |
+    score --reward "$(field rewards "$trained" | sed 's/ .*//')" $(others "$trained") -j 1 -q -o "scores/$point.h5" --force |
+    diversity --metric vendi --metric pairwise --metric spectral --no-per-class --reference real-features.h5 --bootstrap 20 \
+      --save-features "features/$point.h5" --force -j 1 -q |
+    evaluate-fid --metric fid --metric prdc --reference real-features.h5 -j 1 -q -o "points/$point.json" --force >/dev/null
+}
+# The rewards that are not trained, to see what becomes of them.
+others() { rewards | awk -v own="$1" '$1 != own { print "--reward " $2 }'; }
+
+base() { measure "$1" "$1-base" "$model" $(field rewards "$1" | sed 's/^[^ ]* *//'); }
+
+# cell REWARD TRAINING SEED: one run of finetune, and every point that is sampled from its model.
+cell() {
+  reward=$1 training=$2 seed=$3
+  name=$reward-$training-$seed
+  options=$(field trainings "$training")
+  [ -n "$options" ] || { step "no training '$training'"; return 2; }
+  set -- $(field rewards "$reward")
+  [ $# -gt 0 ] || { step "no reward '$reward'"; return 2; }
+  expression=$1
+  shift
+  [ -e "models/$name.h5" ] ||
+    finetune --model "$model" --reward "$expression" "$@" $METHOD --samples-per-epoch "$SAMPLES" --sampler-steps 20 --seed "$seed" \
+      --monitor-every 0 $options --save-every 60 -j 1 -q -o "models/$name.h5" >/dev/null 2>"models/$name.err" || {
+    status=$?  # 75: stopped with a checkpoint, the next call goes on
+    step "$name: exit $status: $(tail -n 1 "models/$name.err")"
+    return "$status"
+  }
+  class=$*
+  points | while read -r from how; do
+    [ "$from" = "$training" ] || continue
+    measure "$reward" "$name$(echo "$how" | sed 's/--lora-scale/-lora/; s/--aig/-aig/; s/[ :]/-/g')" "models/$name.h5" $class $how || {
+      status=$?
+      [ "$status" -le 128 ] || exit 75  # a signal: the next call measures the rest
+      exit "$status"
+    }
+  done
+  step "$name: done"
+}
+
+page() {
+  report points/*.json --front --title "Reward and diversity of the tuned Fashion-MNIST model" --tsv tables --svg figures -q -o front.html --force >/dev/null
+  echo "$PWD/front.html"
+}
+
+cells() {
+  for seed in $SEEDS; do
+    rewards | while read -r reward _; do trainings | while read -r training _; do echo "$reward $training $seed"; done; done
+  done
+}
+
+enter() { mkdir -p "$1" && cd "$1" && mkdir -p models samples scores features points; }
+
+case ${1-} in
+  --cells) cells; exit ;;
+  --base) enter "${2:-runs/front}"; reference; for reward in $(rewards | awk '{ print $1 }'); do base "$reward"; done; exit ;;
+  --cell) enter "$5"; cell "$2" "$3" "$4"; exit ;;
+  --page) enter "${2:-runs/front}"; page; exit ;;
+  -*) echo "front: unknown option '$1': see the head of $0" >&2; exit 2 ;;
+esac
+enter "${1:-runs/front}"
+settings="$METHOD|$EPOCHS|$SAMPLES|$COUNT|$REAL|$SAMPLER"
+[ -e settings ] || echo "$settings" >settings
+[ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
+export SEEDS METHOD EPOCHS SAMPLES COUNT REAL SAMPLER
+step "1/3 real images and the shipped model"
+"$self" --base "$PWD"
+step "2/3 $(cells | wc -l) cells, $JOBS at a time"
+cells | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$4" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
+step "3/3 the page"
+page
