@@ -36,6 +36,16 @@ std::string trained_column(const FrontPoint& point, const std::string& wanted, s
   return first;
 }
 
+/// What decides, besides the model, what is sampled: options of the samples that compared points must share.
+io::Json sampling_of(const FrontPoint& point) {
+  io::Json shared = io::Json::object();
+  const auto config = point.samples.json().find("config");
+  if (config == point.samples.json().end() || !config->is_object()) return shared;
+  for (const char* key : {"class", "sampler", "steps", "eta", "guidance_scale"})
+    if (config->contains(key)) shared[key] = config->at(key);
+  return shared;
+}
+
 /// AIG, KL, LoRA scaling, then combinations, then plain.
 int rank_of(const std::string& regulariser) {
   if (regulariser == "plain") return 2;
@@ -161,8 +171,19 @@ std::vector<FrontStudy> front_studies(const std::vector<FrontPoint>& points, con
   }
   if (studies.empty() && !points.empty()) study_of(reward.empty() ? points.front().rewards.front().column : reward);
   for (FrontStudy& study : studies) {
-    for (const FrontPoint& p : points)
-      if (p.is_base() && p.find(study.reward)) study.base.push_back(p);
+    std::vector<FrontPoint> otherwise;  // base points that were sampled in another way
+    for (const FrontPoint& p : points) {
+      if (!p.is_base() || !p.find(study.reward)) continue;
+      const bool alike = study.tuned.empty() || std::any_of(study.tuned.begin(), study.tuned.end(), [&](const FrontPoint& t) {
+                           return sampling_of(t) == sampling_of(p);
+                         });
+      (alike ? study.base : otherwise).push_back(p);
+    }
+    if (study.base.empty() && !otherwise.empty()) {
+      notes.push_back(study.reward + ": the base model was sampled with other options (class, sampler, steps, eta or guidance) than the tuned "
+                      "models, so part of the difference between them is not the tuning's.");
+      study.base = std::move(otherwise);
+    }
     complete(study, notes);
   }
   return studies;

@@ -23,7 +23,8 @@ struct FrontStudy {
 
 /// Groups points by the column of their trained reward, in the order in which they come. The column is `reward` if that is
 /// not "", else the one whose expression the model was tuned on, else the first, which `notes` then says. Strengths are
-/// completed where points differ in more: with the training length, with the method.
+/// completed where points differ in more: with the training length, with the method. Base points count where they were sampled with
+/// the class, sampler, steps, eta and guidance of a tuned one; if none was, all do, which `notes` then says.
 /// Throws Error(kBadInput) if a point has no column `reward`.
 std::vector<FrontStudy> front_studies(const std::vector<FrontPoint>& points, const std::string& reward,
                                       std::vector<std::string>& notes);

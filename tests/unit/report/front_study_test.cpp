@@ -205,6 +205,21 @@ TEST_SUITE("front studies") {
     CHECK(notes[0].find("learned:p.h5") != std::string::npos);
   }
 
+  TEST_CASE("base points count where they were sampled as the tuned ones") {
+    const auto sampled = [](const Json& m, const std::string& chosen, double reward) {
+      return read_front_point(point(samples_of(m, {{"class", chosen}, {"steps", 20}, {"seed", 3}}), reward, 9));
+    };
+    std::vector<std::string> notes;
+    const FrontStudy study = front_studies({sampled(model(), "none", 1), sampled(model(), "balanced", 5), sampled(model(1), "none", 2)}, "", notes).at(0);
+    REQUIRE(study.base.size() == 1);
+    CHECK(study.base[0].reward("jpeg") == 1);
+    CHECK(notes.empty());
+    const FrontStudy other = front_studies({sampled(model(), "balanced", 5), sampled(model(1), "none", 2)}, "", notes).at(0);
+    CHECK(other.base.size() == 1);
+    REQUIRE(notes.size() == 1);
+    CHECK(notes[0].find("sampled with other options") != std::string::npos);
+  }
+
   TEST_CASE("strengths differ in training length and method where these differ") {
     const auto p = [](const Json& config, const char* schedule) {
       return point(samples_of(model(1, config), {{"aig", schedule}}), 1, 5);
