@@ -10,6 +10,7 @@ struct DiversityOptions {
   std::string reference;
   std::string features = "default";
   std::vector<std::string> metrics{"vendi", "pairwise", "spectral", "memorisation"};
+  std::string save_features;
   bool per_class = true;
   int64_t batch_size = 64, limit = 0;
   uint64_t seed = 0;
@@ -25,13 +26,17 @@ struct DiversityOptions {
       .metavar("SPEC").suggest({"default", "raw", "classifier:", "efficientnet-lite0", "torchscript:"});
   t.add("limit", &o.limit, "use the first N items of each side; 0 = all").metavar("N").range(0, 1e12);
   t.add("batch-size", &o.batch_size, "items in one pass of the network; affects speed and memory").range(1, 65536).runtime();
+  t.add("save-features", &o.save_features, "also write the input's features: for commands behind, or to be a --reference").metavar("FILE.h5").file().runtime();
   t.group("Metrics");
   t.add("metric", &o.metrics, "which to compute; see plumb-metrics(7)").one_of(plumb::metrics::metric_names());
   t.add("per-class", &o.per_class, "also within each class, where the items have labels");
   t.add("vendi.order", &o.settings.vendi.orders, "orders of the entropy, above 0, or inf").metavar("Q").suggest({"0.5", "1", "2", "inf"});
-  t.add("vendi.kernel", &o.settings.vendi.kernels, "similarity of two items; rbf is left out by default beyond 4096 items").one_of({"cosine", "rbf"});
+  t.add("vendi.kernel", &o.settings.vendi.kernels, "similarity of two items").one_of({"cosine", "rbf"});
   t.add("vendi.bandwidth", &o.settings.vendi.bandwidth, "sigma of the rbf kernel; 0 = the median pairwise distance").range(0, 1e12);
-  t.add("bootstrap", &o.settings.vendi.bootstrap, "resamples behind the intervals of vendi; 0 = none").range(0, 1e5);
+  t.add("vendi.frequencies", &o.settings.vendi.frequencies, "random frequencies that stand for the rbf kernel beyond 4096 items; 0 = its matrix, items squared")
+      .metavar("N").range(0, 1e5);
+  t.add("bootstrap", &o.settings.vendi.bootstrap, "resamples behind the intervals of vendi, which else are taken where they cost little; 0 = no intervals")
+      .range(0, 1e5);
   t.add("memorisation.ratio", &o.settings.memorisation.ratio,
         "near-duplicate: the nearest training item is nearer than this share of the distance to the second nearest").range(0, 1);
   t.add("memorisation.list", &o.settings.memorisation.list, "how many of the closest pairs to name").range(0, 1e6);
@@ -59,16 +64,22 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
   const bool npz = o.reference.ends_with(".npz");
   std::optional<io::Manifest> reference_manifest;
   if (!o.reference.empty() && !npz) reference_manifest = ctx.read(o.reference, "");
+  metrics::Extractor extractor(o.features, device, o.batch_size, o.limit);
+  std::optional<io::Manifest> kept = extractor.find_kept(input, items);
+  std::vector<io::Manifest> read{input, items};
+  if (reference_manifest) read.push_back(metrics::find_items(*reference_manifest));
+  if (kept) read.push_back(*kept);
+  metrics::check_save_target("--save-features", o.save_features, o.common.force, read);
   if (ctx.dry_run()) return ctx.finish_dry_run({{"items", items.count()}, {"features", o.features}, {"metrics", o.metrics}});
 
-  metrics::Extractor extractor(o.features, device, o.batch_size, o.limit);
-  const metrics::Features samples = extractor.features(items);
+  const metrics::Features samples = extractor.features(kept ? *kept : items);
+  if (!o.save_features.empty()) kept = metrics::save_features(o.save_features, ctx.manifest("features", {{"items", items}}), samples);
   std::optional<metrics::Reference> reference;
   if (npz) reference = metrics::load_statistics(o.reference, samples);
   if (reference_manifest) reference = metrics::load_reference(*reference_manifest, extractor, samples);
   metrics::Settings settings = o.settings;
-  settings.vendi.seed = settings.kernel_distance.seed = o.seed;
-  settings.vendi.kernels_chosen = ctx.was_set("vendi.kernel");
+  settings.set_seed(o.seed);
+  settings.vendi.bootstrap_chosen = ctx.was_set("bootstrap");
   settings.vendi.per_class = settings.pairwise.per_class = o.per_class;
   const metrics::MetricInput in{samples, reference && reference->features ? &*reference->features : nullptr,
                                 reference && reference->statistics ? &*reference->statistics : nullptr};
@@ -78,6 +89,7 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"samples", items}};
   if (input.json() != items.json()) inputs.emplace_back("previous", input);
   if (reference) inputs.emplace_back("reference", reference->manifest);
+  if (kept) inputs.emplace_back("features", *kept);
   io::Manifest manifest = ctx.manifest("metrics", inputs);
   manifest.json()["metrics"] = results;
   manifest.json()["extractor"] = metrics::extractor_json(samples);

@@ -50,7 +50,7 @@ class EfficientNetFeatures : public FeatureNetwork {
   int64_t dimension() const override { return nn::EfficientNetLite0::kFeatures; }
   std::string digest() const override { return digest_; }
   std::string name() const override { return kEfficientNetLite0; }
-  std::string resize_mode() const override { return bicubic_mode(nn::EfficientNetLite0::kSide); }
+  std::string resize_mode() const override { return efficientnet_resize_mode(); }
 
  private:
   /// [B,1 or 3,H,W] uint8 -> [B,3,224,224] float32, resized before grey is repeated.
@@ -64,6 +64,9 @@ class EfficientNetFeatures : public FeatureNetwork {
 };
 
 }  // namespace
+
+std::string efficientnet_digest(const std::string& file) { return sha256_of_file(weights_path(file)); }
+std::string efficientnet_resize_mode() { return bicubic_mode(nn::EfficientNetLite0::kSide); }
 
 std::unique_ptr<FeatureNetwork> make_efficientnet_features(const std::string& file, const io::Space& space, at::Device device) {
   if (space.type != "image" || (space.shape[0] != 1 && space.shape[0] != 3)) {

@@ -16,5 +16,8 @@ inline const char* const kEfficientNetLite0 = "efficientnet-lite0";
 /// Throws Error(kUsage) for items that are not images of 1 or 3 channels; Error(kBadInput) if there are no weights, naming the
 /// script that fetches them, or they do not fit.
 std::unique_ptr<FeatureNetwork> make_efficientnet_features(const std::string& file, const io::Space& space, at::Device device);
+/// What it would say of itself; the weights are looked for as above.
+std::string efficientnet_digest(const std::string& file);
+std::string efficientnet_resize_mode();
 
 }  // namespace plumb::metrics

@@ -2,7 +2,8 @@
 #include "metrics/evaluation.h"
 
 #include <algorithm>
-#include <cstring>
+#include <deque>
+#include <filesystem>
 
 #include <ATen/ATen.h>
 
@@ -41,6 +42,14 @@ Gaussian checked(Tensor mean, Tensor covariance, int64_t n, const std::string& w
   return out;
 }
 
+/// An input of a manifest that was read from a file is cut to kind, digest and path: the manifest behind it. Throws
+/// Error(kBadInput) if that file is gone or has changed.
+io::Manifest whole(const io::Manifest& input) {
+  if (input.json().contains("format")) return input;
+  io::verify_digest(input);
+  return io::Manifest::read(input.path());
+}
+
 std::string or_none(const std::string& text) { return text.empty() ? "none" : text.substr(0, 12); }
 
 }  // namespace
@@ -50,13 +59,74 @@ io::Manifest find_items(const io::Manifest& input) {
   if (std::find(kinds.begin(), kinds.end(), input.kind()) != kinds.end()) return input;
   if (input.kind() == "metrics") {  // its `samples` are what it measured; a reference may be samples too
     for (const auto& [name, manifest] : input.inputs()) {
-      if (name == "samples") return manifest;
+      if (name == "samples") return whole(manifest);
     }
   }
   for (const std::string& kind : kinds) {
     if (auto found = input.find(kind)) return *found;
   }
   return input.need("samples");
+}
+
+namespace {
+
+/// `inputs.features` of the metrics that lead to `input`, nearest first: the only artefacts on a lineage that are features of the
+/// items measured (a reference may be features too).
+std::vector<io::Manifest> kept_features(const io::Manifest& input) {
+  std::vector<io::Manifest> out;
+  std::deque<io::Manifest> queue{input};
+  while (!queue.empty()) {
+    const io::Manifest node = std::move(queue.front());
+    queue.pop_front();
+    for (const auto& [name, next] : node.inputs()) {
+      if (name == "features" && next.kind() == "features") out.push_back(next);
+      if (next.kind() == "metrics" || next.kind() == "scores") queue.push_back(next);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string Extractor::difference(const io::Manifest& kept, const io::Manifest& items, const NetworkIdentity& network) const {
+  std::string made_of;
+  for (const auto& [name, input] : kept.inputs()) {
+    if (name == "items") made_of = input.sha256();
+  }
+  if (made_of.empty() || made_of != items.sha256()) return "they are of other items";
+  const io::Json extractor = kept.json().value("extractor", io::Json::object());
+  const auto is = [&](const char* key, const std::string& wanted) { return extractor.value(key, std::string()) == wanted; };
+  if (!is("digest", network.digest) || (network.digest.empty() && !is("name", network.name))) return "they were made with another network";
+  if (!is("resize_mode", network.resize_mode) || !is("input_mode", network.input_mode)) return "their images were prepared in another way";
+  const int64_t needed = limit_ > 0 ? std::min(limit_, items.count()) : items.count();
+  if (needed < 1 || kept.count() < needed) return "they are fewer";
+  const io::H5Reader file(kept.path());
+  if (!file.has("features")) return "they are a mean and covariance only";
+  if (network.probabilities && !file.has("probabilities")) return "they have no class probabilities";
+  return "";
+}
+
+std::optional<io::Manifest> Extractor::find_kept(const io::Manifest& input, const io::Manifest& items) {
+  if (items.kind() == "features") return std::nullopt;
+  const std::vector<io::Manifest> found = kept_features(input);
+  if (found.empty()) return std::nullopt;
+  const NetworkIdentity network = identify_feature_network(spec_, items.space());
+  for (const io::Manifest& one : found) {
+    try {
+      io::verify_digest(one);
+      const io::Manifest kept = whole(one);
+      const std::string why = difference(kept, items, network);
+      if (why.empty()) {
+        log::verbose("features are taken from ", kept.label(), ": same items, network and resize mode");
+        space_ = items.space();
+        return kept;
+      }
+      log::verbose("features of ", kept.label(), " are not used: ", why);
+    } catch (const Error& e) {
+      log::warn(e.what(), "; the features are computed again");
+    }
+  }
+  return std::nullopt;
 }
 
 Features Extractor::features(const io::Manifest& items) {
@@ -76,17 +146,17 @@ Features Extractor::features(const io::Manifest& items) {
     out.extractor = extractor.value("name", std::string("unknown"));
     out.digest = extractor.value("digest", std::string());
     out.resize_mode = extractor.value("resize_mode", std::string("none"));
+    out.input_mode = extractor.value("input_mode", std::string());
     check_features(out.features, items.label());
     return out;
   }
-  if (!network_ || !(items.space() == *space_)) {
-    if (network_) {
-      throw Error(Exit::kBadInput, items.label(), "holds " + items.space().text() + ", the samples are " + space_->text(),
-                  "compare items of one space");
-    }
-    space_ = items.space();
-    network_ = make_feature_network(spec_, *space_, device_);
+  if (space_ && !(items.space() == *space_)) {
+    throw Error(Exit::kBadInput, items.label(), "holds " + items.space().text() + ", the samples are " + space_->text(),
+                "compare items of one space");
   }
+  space_ = items.space();
+  if (!network_) network_ = make_feature_network(spec_, *space_, device_);
+  log::verbose("features of ", items.label(), " are computed by ", network_->name());
   return extract_features(items, *network_, batch_size_, limit_);
 }
 
@@ -100,8 +170,9 @@ std::optional<Gaussian> Extractor::statistics(const io::Manifest& items) {
 namespace {
 
 void check_same_network(const io::Json& ours, const io::Json& theirs, const std::string& where) {
-  for (const char* key : {"name", "digest", "resize_mode"}) {
+  for (const char* key : {"name", "digest", "resize_mode", "input_mode"}) {
     const std::string a = ours.value(key, std::string()), b = theirs.value(key, std::string());
+    if (std::string(key) == "input_mode" && (a.empty() || b.empty())) continue;  // artefacts of older versions do not say
     if (a == b || (std::string(key) == "name" && ours.value("digest", std::string()) == theirs.value("digest", std::string("-")))) continue;
     throw Error(Exit::kBadInput, where, cat("its features were made with another ", key, ", ", or_none(b), " and not ", or_none(a)),
                 "use one feature network for both sides");
@@ -153,40 +224,72 @@ io::Json extractor_json(const Features& features) {
   io::Json out{{"name", features.extractor}};
   if (!features.digest.empty()) out["digest"] = features.digest;
   out["resize_mode"] = features.resize_mode;
+  if (!features.input_mode.empty()) out["input_mode"] = features.input_mode;
   out["dimension"] = features.features.size(1);
   return out;
 }
 
-void write_features(io::H5Writer& writer, const Features& features) {
+void check_save_target(const std::string& option, const std::string& path, bool force, const std::vector<io::Manifest>& inputs) {
+  namespace fs = std::filesystem;
+  std::error_code none;
+  if (path.empty() || !fs::exists(path, none)) return;
+  for (const io::Manifest& input : inputs) {
+    if (!input.path().empty() && fs::equivalent(path, input.path(), none)) {
+      throw Error(Exit::kUsage, option, path + " is an input of this command and would be replaced", "name another file");
+    }
+  }
+  if (force) return;
+  bool ours = false;
+  try {
+    ours = path.ends_with(".npz") ? !io::read_npz(path, "mu").bytes.empty() : io::Manifest::read(path).kind() == "features";
+  } catch (const Error&) {
+  }
+  if (!ours) throw Error(Exit::kUsage, option, path + " is there and holds something else", "name another file, or replace it with --force");
+}
+
+io::Manifest save_features(const std::string& path, io::Manifest manifest, const Features& features) {
+  manifest.json().update({{"count", features.features.size(0)}, {"extractor", extractor_json(features)}});
+  io::H5Writer writer(path);
   nn::write_tensor(writer, "features", features.features);
   if (features.probabilities.defined()) nn::write_tensor(writer, "probabilities", features.probabilities);
   if (features.label.defined()) nn::write_tensor(writer, "label", features.label);
+  return io::commit_artefact(writer, manifest);
 }
 
-void write_statistics(io::H5Writer& writer, const Gaussian& fit) {
-  nn::write_tensor(writer, "mu", fit.mean);
-  nn::write_tensor(writer, "sigma", fit.full_covariance());
-}
-
-void write_statistics_npz(const std::string& path, const Gaussian& fit) {
+io::Manifest save_statistics(const std::string& path, io::Manifest manifest, const Features& features) {
+  const Gaussian fit = fit_gaussian(features.features);
+  manifest.json().update({{"count", fit.n}, {"extractor", extractor_json(features)}});
+  if (!path.ends_with(".npz")) {
+    io::H5Writer writer(path);
+    nn::write_tensor(writer, "mu", fit.mean);
+    nn::write_tensor(writer, "sigma", fit.full_covariance());
+    return io::commit_artefact(writer, manifest);
+  }
   const int64_t d = fit.dimension(), n = fit.n;
   io::write_npz(path, {{"mu", io::npy_bytes({d}, values_of(fit.mean))},
                        {"sigma", io::npy_bytes({d, d}, values_of(fit.full_covariance()))},
                        {"n", io::npy_bytes("<i8", {1}, &n, sizeof n)}});
+  manifest.json().update({{"path", io::absolute_path(path)}, {"sha256", sha256_of_file(path)}});
+  return manifest;
 }
 
 std::string summary_line(const std::string& name, const io::Json& metric) {
   std::string out = name;
   std::vector<std::string> notes;
+  const auto number = [](const io::Json& value) { return value.is_number_integer() ? std::to_string(value.get<int64_t>()) : cat(value.get<double>()); };
   for (const auto& [key, value] : metric.items()) {
     if (key == "value") {
       out += cat(" ", value.get<double>());
     } else if (key == "stderr") {
       out += cat(" +- ", value.get<double>());
+    } else if (key == "low" && metric.contains("high")) {
+      notes.push_back(cat("95 % ", number(value), " to ", number(metric["high"])));
+    } else if (key == "high") {
+      continue;
     } else if (value.is_string()) {
       notes.push_back(cat(key, " ", value.get<std::string>()));
     } else if (value.is_number()) {
-      notes.push_back(cat(key, " ", value.is_number_integer() ? std::to_string(value.get<int64_t>()) : cat(value.get<double>())));
+      notes.push_back(cat(key, " ", number(value)));
     }
   }
   return out + (notes.empty() ? "" : " (" + join(notes, ", ") + ")");

@@ -19,12 +19,21 @@ class Extractor {
  public:
   Extractor(std::string spec, at::Device device, int64_t batch_size, int64_t limit)
       : spec_(std::move(spec)), device_(device), batch_size_(batch_size), limit_(limit) {}
+  /// The features artefact of `items` that a command before kept (`inputs.features` of the metrics that lead to `input`), if it
+  /// holds what features(items) would compute: made of the same items, by digest, with the network that `spec` names as it is now,
+  /// its resize and input modes, and of enough items for the limit. One whose file is gone or has changed is passed over with a
+  /// warning. The items themselves are not opened, nor is the network loaded.
+  std::optional<io::Manifest> find_kept(const io::Manifest& input, const io::Manifest& items);
   /// Of a samples or dataset artefact; a features artefact is read (the first `limit` rows), and must then hold rows.
   Features features(const io::Manifest& items);
   /// Of a features artefact that holds only `mu` and `sigma`; std::nullopt if it is no such thing.
   static std::optional<Gaussian> statistics(const io::Manifest& items);
+  /// Whether a network was made.
+  bool loaded() const { return network_ != nullptr; }
 
  private:
+  /// Why the kept features are not those of items; "" if they are.
+  std::string difference(const io::Manifest& kept, const io::Manifest& items, const NetworkIdentity& network) const;
   std::string spec_;
   at::Device device_;
   int64_t batch_size_, limit_;
@@ -44,15 +53,17 @@ Reference load_reference(const io::Manifest& manifest, Extractor& extractor, con
 /// A .npz of `mu` [d] and `sigma` [d,d] (and `n`, if it is ours). Nothing in it says which network made it: a warning.
 Reference load_statistics(const std::string& path, const Features& samples);
 
-/// {"name","digest","resize_mode","dimension"}; the digest is left out where there is none.
+/// {"name","digest","resize_mode","input_mode","dimension"}; digest and input mode are left out where there is none.
 io::Json extractor_json(const Features& features);
 
-/// A features artefact: /features, and /probabilities and /label where they are defined.
-void write_features(io::H5Writer& writer, const Features& features);
-/// A features artefact of the fit alone: /mu, /sigma.
-void write_statistics(io::H5Writer& writer, const Gaussian& fit);
-/// pytorch-fid's file: arrays `mu`, `sigma`, float64; and `n`, which pytorch-fid passes over.
-void write_statistics_npz(const std::string& path, const Gaussian& fit);
+/// Refuses (Error(kUsage, option)) to write `path` over an input, or over what is no earlier result of such an option, unless
+/// forced. "" is fine.
+void check_save_target(const std::string& option, const std::string& path, bool force, const std::vector<io::Manifest>& inputs);
+/// Write artefact `manifest` (kind features; count and extractor are filled in) to `path` and return it as printed.
+/// save_features: /features, and /probabilities and /label where they are defined. save_statistics: the fit alone, /mu and /sigma;
+/// for a path in .npz pytorch-fid's file: arrays `mu`, `sigma`, float64; and `n`, which pytorch-fid passes over.
+io::Manifest save_features(const std::string& path, io::Manifest manifest, const Features& features);
+io::Manifest save_statistics(const std::string& path, io::Manifest manifest, const Features& features);
 
 /// One line a metric for a person: "fid 12.3 (n 512, n_reference 10000, rank 64 of 64, cholesky)".
 std::string summary_line(const std::string& name, const io::Json& metric);

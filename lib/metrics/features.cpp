@@ -24,6 +24,8 @@ const char* const kFidInception = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6d
 
 std::string file_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
+std::string classifier_name(const std::string& path) { return "classifier:" + file_name(path); }
+
 /// The stored items, flattened: pixels over 255, sequences one-hot, vectors and latents as they are.
 class RawFeatures : public FeatureNetwork {
  public:
@@ -49,7 +51,7 @@ class RawFeatures : public FeatureNetwork {
 class PredictorFeatures : public FeatureNetwork {
  public:
   PredictorFeatures(const std::string& path, const io::Space& space, at::Device device)
-      : network_(rewards::load_reward_network(io::Manifest::read(path), device)), name_("classifier:" + file_name(path)) {
+      : network_(rewards::load_reward_network(io::Manifest::read(path), device)), name_(classifier_name(path)) {
     if (network_.space == space) return;
     throw Error(Exit::kBadInput, path, "is a network for " + network_.space.text() + ", the items are " + space.text());
   }
@@ -111,6 +113,11 @@ struct ScriptSpec {
       throw Error(Exit::kUsage, "torchscript:", cat("size=", size, ",channels=", channels), "size at least 1, channels 3");
     }
   }
+  std::string name() const { return digest == kFidInception ? "fid-inception" : "torchscript:" + file_name(path); }
+  std::string resize_mode() const { return size ? bicubic_mode(size) : "none"; }
+  std::string input_mode(const io::Space& space) const {
+    return space.type == "image" ? cat("range ", range, channels ? cat(", ", channels, " channels") : std::string()) : "";
+  }
 };
 
 /// A user's TorchScript module. Images: scaled to the range it wants, grey repeated, resized.
@@ -129,8 +136,9 @@ class ScriptFeatures : public FeatureNetwork {
   }
   int64_t dimension() const override { return function_.dimension(); }
   std::string digest() const override { return function_.digest(); }
-  std::string name() const override { return digest() == kFidInception ? "fid-inception" : "torchscript:" + file_name(spec_.path); }
-  std::string resize_mode() const override { return spec_.size ? bicubic_mode(spec_.size) : "none"; }
+  std::string name() const override { return spec_.name(); }
+  std::string resize_mode() const override { return spec_.resize_mode(); }
+  std::string input_mode() const override { return spec_.input_mode(space_); }
 
  private:
   std::vector<int64_t> input_shape() const {
@@ -160,6 +168,11 @@ class ScriptFeatures : public FeatureNetwork {
   nn::TorchScriptFunction function_;
 };
 
+Error not_understood(const std::string& spec) {
+  return Error(Exit::kUsage, "--features", "'" + spec + "' is not understood",
+               "default, raw, efficientnet-lite0, classifier:FILE.h5 or torchscript:FILE.pt");
+}
+
 std::string shipped_classifier(const io::Space& space) {
   if (space.type != "image" || space.shape != std::vector<int64_t>{1, 28, 28}) {
     throw Error(Exit::kUsage, "--features", "there is no default network for " + space.text(),
@@ -185,8 +198,21 @@ std::unique_ptr<FeatureNetwork> make_feature_network(const std::string& spec, co
   if (type == kEfficientNetLite0 && (colon == std::string::npos || !argument.empty())) {
     return make_efficientnet_features(argument, space, device);
   }
-  throw Error(Exit::kUsage, "--features", "'" + spec + "' is not understood",
-              "default, raw, efficientnet-lite0, classifier:FILE.h5 or torchscript:FILE.pt");
+  throw not_understood(spec);
+}
+
+NetworkIdentity identify_feature_network(const std::string& spec, const io::Space& space) {
+  const size_t colon = spec.find(':');
+  const std::string type = spec.substr(0, colon), argument = colon == std::string::npos ? "" : spec.substr(colon + 1);
+  if (spec == "raw") return {"raw", "", "none", "", false};
+  if (type == "torchscript") {
+    const ScriptSpec script(argument);
+    return {script.name(), script.digest, script.resize_mode(), script.input_mode(space), script.probabilities};
+  }
+  if (type == kEfficientNetLite0) return {kEfficientNetLite0, efficientnet_digest(argument), efficientnet_resize_mode(), "", false};
+  if (spec != "default" && (type != "classifier" || argument.empty())) throw not_understood(spec);
+  const std::string path = spec == "default" ? shipped_classifier(space) : argument;
+  return {classifier_name(path), io::Manifest::read(path).sha256(), "none", "", false};
 }
 
 FeatureBatch extract_in_pieces(const Tensor& items, int64_t size, bool parallel, const std::function<FeatureBatch(const Tensor&)>& f) {
@@ -225,6 +251,7 @@ Features extract_features(const io::Manifest& items, FeatureNetwork& network, in
   out.extractor = network.name();
   out.digest = network.digest();
   out.resize_mode = network.resize_mode();
+  out.input_mode = network.input_mode();
   const at::NoGradGuard no_grad;
   Progress progress("features", n);
   for (int64_t first = 0; first < n; first += batch_size) {

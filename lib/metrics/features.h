@@ -33,10 +33,18 @@ class FeatureNetwork {
   virtual std::string digest() const = 0;                  // sha256 of the file; "" for raw
   virtual std::string name() const = 0;
   virtual std::string resize_mode() const { return "none"; }
+  virtual std::string input_mode() const { return ""; }    // what else a spec says about the input: "range 255, 3 channels"
 };
 /// Throws Error(kUsage) for a spec that is not understood, or of a network that is not for such items; Error(kBadInput) for a file
 /// that is not there or does not fit the items.
 std::unique_ptr<FeatureNetwork> make_feature_network(const std::string& spec, const io::Space& space, at::Device device);
+
+/// What a network says of itself, told without loading it: the digest is that of its file as it is now. Throws as above.
+struct NetworkIdentity {
+  std::string name, digest, resize_mode = "none", input_mode;
+  bool probabilities = false;   ///< the spec asks for class probabilities; a classifier gives them unasked
+};
+NetworkIdentity identify_feature_network(const std::string& spec, const io::Space& space);
 
 /// f(items) in pieces of `size`, joined, so that the batch size, in multiples of `size`, changes no digit. `parallel`: each piece on
 /// one thread. Without gradient.
@@ -51,6 +59,7 @@ struct Features {
   Tensor probabilities;   // [N,K] or undefined
   Tensor label;           // [N] or undefined
   std::string extractor, digest, resize_mode;
+  std::string input_mode = {};
 };
 /// Streams the items of a samples or dataset artefact through the network. limit 0 = all, else the first `limit`.
 /// Throws Error(kBadNumbers) if a feature is not finite.

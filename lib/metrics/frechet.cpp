@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "metrics/gram.h"
 #include "metrics/registry.h"
 
 namespace plumb::metrics {
@@ -73,6 +74,11 @@ Gaussian restrict_to(const Gaussian& g, const Tensor& index) {
 
 Tensor variances(const Gaussian& g) { return g.rows.defined() ? g.rows.square().sum(0) : g.covariance.diagonal(); }
 
+/// A constant column is a zero row and column of S: (S_a S_b)^½ has no part there. The others [d'].
+Tensor varying_columns(const Gaussian& a, const Gaussian& b) {
+  return at::nonzero((variances(a) > 0).logical_and(variances(b) > 0)).squeeze(1);
+}
+
 /// Tr (S_a S_b)^½; fills the result's path and ranks.
 double trace_of_root(const Gaussian& a, const Gaussian& b, FrechetResult& result) {
   const auto rank_of = [](const Gaussian& g) { return g.rows.defined() ? g.n - 1 : g.dimension(); };
@@ -109,8 +115,7 @@ FrechetResult frechet_distance(const Gaussian& a, const Gaussian& b, const Frech
   result.n = a.n;
   result.n_reference = b.n;
   result.d = a.dimension();
-  // A constant column is a zero row and column of S: (S_a S_b)^½ has no part there.
-  const Tensor index = at::nonzero((variances(a) > 0).logical_and(variances(b) > 0)).squeeze(1);
+  const Tensor index = varying_columns(a, b);
   const bool whole = index.size(0) == result.d;
   const double root = trace_of_root(whole ? a : restrict_to(a, index), whole ? b : restrict_to(b, index), result);
   const double mean_part = (a.mean - b.mean).square().sum().item<double>();
@@ -119,8 +124,52 @@ FrechetResult frechet_distance(const Gaussian& a, const Gaussian& b, const Frech
   return result;
 }
 
+std::optional<FrechetInfluence> frechet_influence(const Gaussian& a, const Gaussian& b, const Tensor& a_rows, const Tensor& b_rows) {
+  if (!a.covariance.defined() || !b.covariance.defined()) return std::nullopt;
+  const Tensor index = varying_columns(a, b);
+  const auto part = [&](const Gaussian& g) { return restrict_to(g, index).covariance; };
+  const auto [lower, info] = at::linalg_cholesky_ex(part(a), false, false);
+  if (info.item<int>() != 0) return std::nullopt;
+  const auto [values, vectors] = at::linalg_eigh(congruence(lower, part(b)), "L");
+  const double cut = values.max().item<double>() * static_cast<double>(values.size(0)) * std::numeric_limits<double>::epsilon();
+  if (!(values.min().item<double>() > cut)) return std::nullopt;
+  const Tensor quarter = values.pow(0.25), mean_shift = a.mean - b.mean;
+  const auto influence = [&](const Gaussian& own, const Tensor& rows, const Tensor& map, double sign) {
+    if (!rows.defined()) return Tensor();
+    const auto centred = [&](int64_t first, int64_t count) { return rows.slice(0, first, first + count).to(at::kDouble) - own.mean; };
+    const auto varying = [&](int64_t first, int64_t count) { return centred(first, count).index_select(1, index); };
+    Tensor out = at::empty({rows.size(0)}, at::kDouble);
+    constexpr int64_t kRows = 1024;
+    for (int64_t i = 0; i < rows.size(0); i += kRows) {
+      const Tensor c = centred(i, kRows);
+      out.slice(0, i, i + kRows).copy_(2 * sign * c.mv(mean_shift) + c.square().sum(1));
+    }
+    return out - weighted_squares(rows.size(0), varying, map, at::ones({map.size(1), 1}, at::kDouble)).squeeze(1);
+  };
+  const Tensor to_b = at::linalg_solve_triangular(lower.t(), vectors, true) * quarter;  // L^-ᵀ V Λ^¼
+  const Tensor to_a = at::mm(lower, vectors) / quarter;                                 // L V Λ^-¼
+  return FrechetInfluence{influence(a, a_rows, to_b, 1), influence(b, b_rows, to_a, -1)};
+}
+
+FrechetResult frechet_distance(const Gaussian& a, const Gaussian& b, const FrechetOptions& options, const FittedItems& a_items,
+                               const FittedItems& b_items) {
+  FrechetResult out = frechet_distance(a, b, options);
+  const auto rows = [](const Gaussian& g, const FittedItems& items) {
+    return items.features.defined() ? items.features.index_select(0, influence_items(g.n, items.seed)) : Tensor();
+  };
+  const auto influence = frechet_influence(a, b, rows(a, a_items), rows(b, b_items));
+  if (!influence) return out;
+  double variance = 0;
+  if (influence->of_a.defined()) variance += influence_variance(influence->of_a, a.n);
+  if (influence->of_b.defined()) variance += influence_variance(influence->of_b, b.n);
+  out.interval = normal_interval(out.value, std::sqrt(variance));
+  out.interval->low = std::max(0.0, out.interval->low);
+  return out;
+}
+
 io::Json FrechetResult::to_json() const {
   io::Json out{{"value", value}};
+  if (interval) add_interval(out, *interval);
   if (n) out["n"] = n;
   if (n_reference) out["n_reference"] = n_reference;
   out["rank"] = rank;
@@ -131,9 +180,10 @@ io::Json FrechetResult::to_json() const {
 }
 
 io::Json frechet_metric(const MetricInput& in, const Settings& settings) {
-  const auto side = [](const Features& f) { return fit_gaussian(f.features); };
-  const Gaussian b = in.statistics ? *in.statistics : side(in.reference_features("fid"));
-  return frechet_distance(side(in.samples), b, settings.frechet).to_json();
+  const Gaussian b = in.statistics ? *in.statistics : fit_gaussian(in.reference_features("fid").features);
+  const FittedItems ours{in.samples.features, settings.frechet.seed};
+  const FittedItems theirs{in.statistics ? Tensor() : in.reference->features, settings.frechet.seed};
+  return frechet_distance(fit_gaussian(in.samples.features), b, settings.frechet, ours, theirs).to_json();
 }
 
 }  // namespace plumb::metrics

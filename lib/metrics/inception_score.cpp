@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metrics/inception_score.h"
 
+#include <cmath>
+
 #include <ATen/ATen.h>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "metrics/bootstrap.h"
 #include "metrics/gram.h"
 #include "metrics/registry.h"
 
@@ -15,6 +18,16 @@ double score_of(const Tensor& p) {
   const Tensor marginal = p.mean(0, true);
   const Tensor terms = at::xlogy(p, p) - at::xlogy(p, marginal);  // xlogy(0, 0) = 0
   return std::exp(terms.sum(1).mean().item<double>());
+}
+
+/// Of the score over all items. Leaving item i out takes its answer from the marginal and its own entropy from the mean.
+double standard_error_of(const Tensor& p) {
+  const double n = static_cast<double>(p.size(0));
+  if (n < 2) return 0;
+  const Tensor own = at::xlogy(p, p).sum(1);                                   // [N]
+  const Tensor marginal = ((p.sum(0, true) - p) / (n - 1)).clamp_min(0);       // [N,K]; rounding may leave -1e-17
+  const Tensor logs = (own.sum() - own) / (n - 1) - at::xlogy(marginal, marginal).sum(1);
+  return std::sqrt(jackknife_variance(logs.exp()));
 }
 
 }  // namespace
@@ -35,6 +48,7 @@ InceptionScoreResult inception_score(const Tensor& probabilities, const Inceptio
                 "lower --inception-score.splits");
   }
   out.value = check_finite(score_of(p), "inception-score");
+  out.standard_error = standard_error_of(p);
   std::vector<double> scores;
   for (int64_t s = 0; s < out.splits; ++s) {
     scores.push_back(score_of(p.slice(0, s * out.n / out.splits, (s + 1) * out.n / out.splits)));
@@ -46,8 +60,10 @@ InceptionScoreResult inception_score(const Tensor& probabilities, const Inceptio
 }
 
 io::Json InceptionScoreResult::to_json() const {
-  return {{"value", value}, {"split_mean", split_mean}, {"split_std", split_std}, {"splits", splits}, {"n", n},
-          {"classes", classes}};
+  io::Json out{{"value", value}};
+  if (n > 1) add_interval(out, normal_interval(value, standard_error));
+  out.update({{"split_mean", split_mean}, {"split_std", split_std}, {"splits", splits}, {"n", n}, {"classes", classes}});
+  return out;
 }
 
 io::Json inception_score_metric(const MetricInput& in, const Settings& settings) {

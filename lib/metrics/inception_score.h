@@ -12,6 +12,7 @@ using at::Tensor;
 
 struct InceptionScoreResult {
   double value = 0;        ///< over all items at once, in [1, classes]
+  double standard_error = 0;  ///< of value, delete-one jackknife over the items; 0 for 1 item
   double split_mean = 0;   ///< mean over the splits: what most papers print
   double split_std = 0;    ///< population standard deviation over the splits
   int64_t n = 0, classes = 0, splits = 0;

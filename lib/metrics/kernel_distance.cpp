@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <vector>
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "core/error.h"
-#include "core/philox.h"
 #include "core/text.h"
 #include "metrics/bootstrap.h"
 #include "metrics/gram.h"
@@ -17,71 +17,84 @@
 namespace plumb::metrics {
 namespace {
 
-constexpr int64_t kFullItems = 10000;
-
-/// k(x_i, y_j) [N,M] float64.
-Tensor kernel(const Tensor& x, const Tensor& y) {
-  Tensor k = at::mm(x, y.t()).to(at::kDouble);
-  k.div_(static_cast<double>(x.size(1))).add_(1);
-  return k.mul(k).mul_(k);
+/// Adds the sums of (product/d + 1)³ over the rows [b] and columns [m] of a block [b,m] of products to `rows` and `columns`, from
+/// column first(r) of row r on. In pieces of a fixed number of rows, so that the number of threads changes no bit.
+template <typename T, typename First>
+void add_sums(const Tensor& products, double scale, const First& first, double* rows, double* columns) {
+  constexpr int64_t kPiece = 32;
+  const int64_t b = products.size(0), m = products.size(1), pieces = (b + kPiece - 1) / kPiece;
+  const T* const xy = products.const_data_ptr<T>();
+  std::vector<std::vector<double>> parts(static_cast<size_t>(pieces), std::vector<double>(static_cast<size_t>(m)));
+  at::parallel_for(0, pieces, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin * kPiece; r < std::min(end * kPiece, b); ++r) {
+      double* const part = parts[static_cast<size_t>(r / kPiece)].data();
+      double sum = 0;
+      for (int64_t c = first(r); c < m; ++c) {
+        const double base = static_cast<double>(xy[r * m + c]) * scale + 1, k = base * base * base;
+        sum += k;
+        part[c] += k;
+      }
+      rows[r] += sum;
+    }
+  });
+  for (const std::vector<double>& part : parts) {
+    for (int64_t c = 0; c < m; ++c) columns[c] += part[static_cast<size_t>(c)];
+  }
 }
 
-/// Row sums of the kernel of x with y [N]; `within`: x is y, and the diagonal is left out.
-Tensor row_sums(const Tensor& x, const Tensor& y, bool within) {
-  constexpr int64_t kBlock = 1024;
-  Tensor sums = at::zeros({x.size(0)}, at::kDouble);
-  for (int64_t i = 0; i < x.size(0); i += kBlock) {
-    const Tensor xi = x.slice(0, i, i + kBlock);
-    for (int64_t j = within ? i : 0; j < y.size(0); j += kBlock) {
-      Tensor k = kernel(xi, y.slice(0, j, j + kBlock));
-      if (within && j == i) k.fill_diagonal_(0);
-      sums.slice(0, i, i + kBlock).add_(k.sum(1));
-      if (within && j > i) sums.slice(0, j, j + kBlock).add_(k.sum(0));  // the mirrored block
+/// Each item's summed kernel with the items of the other side, float64: of x with y [N] and of y with x [M].
+struct KernelSums {
+  Tensor x, y;
+  double total() const { return x.sum().item<double>(); }
+};
+
+/// y null: x with itself, each pair once for both its sides, an item not with itself; then both fields are the same.
+KernelSums kernel_sums(const Tensor& x, const Tensor* y) {
+  constexpr int64_t kColumns = 1024;
+  const bool within = y == nullptr;
+  const int64_t rows_at_once = within ? 256 : 1024;  // few within a set: a block on the diagonal computes both its triangles
+  const Tensor& other = within ? x : *y;
+  Tensor sums = at::zeros({x.size(0)}, at::kDouble), others = within ? sums : at::zeros({other.size(0)}, at::kDouble);
+  const double scale = 1 / static_cast<double>(x.size(1));
+  for (int64_t i = 0; i < x.size(0); i += rows_at_once) {
+    const Tensor xi = x.slice(0, i, i + rows_at_once);
+    for (int64_t j = within ? i : 0; j < other.size(0); j += kColumns) {
+      const Tensor products = at::mm(xi, other.slice(0, j, j + kColumns).t());
+      const auto first = [&](int64_t r) { return within && j == i ? r + 1 : 0; };
+      double* const rows = sums.data_ptr<double>() + i;
+      double* const columns = others.data_ptr<double>() + j;
+      if (products.scalar_type() == at::kFloat) {
+        add_sums<float>(products, scale, first, rows, columns);
+      } else {
+        add_sums<double>(products, scale, first, rows, columns);
+      }
     }
   }
-  return sums;
+  return {sums, others};
 }
 
 /// The unbiased estimate on all items, and its standard error.
 void full_estimate(const Tensor& x, const Tensor& y, KernelDistanceResult& out) {
   const double n = static_cast<double>(x.size(0)), m = static_cast<double>(y.size(0));
-  const Tensor xx = row_sums(x, x, true), yy = row_sums(y, y, true);
-  const Tensor xy = row_sums(x, y, false), yx = row_sums(y, x, false);
-  const double sxx = xx.sum().item<double>(), syy = yy.sum().item<double>(), sxy = xy.sum().item<double>();
+  const KernelSums xx = kernel_sums(x, nullptr), yy = kernel_sums(y, nullptr), xy = kernel_sums(x, &y);
+  const double sxx = xx.total(), syy = yy.total(), sxy = xy.total();
   const double ux = sxx / (n * (n - 1)), uy = syy / (m * (m - 1));
   out.full = ux + uy - 2 * sxy / (n * m);
-  const Tensor without_x = (sxx - 2 * xx) / ((n - 1) * (n - 2)) + uy - 2 * (sxy - xy) / ((n - 1) * m);
-  const Tensor without_y = (syy - 2 * yy) / ((m - 1) * (m - 2)) + ux - 2 * (sxy - yx) / ((m - 1) * n);
+  const Tensor without_x = (sxx - 2 * xx.x) / ((n - 1) * (n - 2)) + uy - 2 * (sxy - xy.x) / ((n - 1) * m);
+  const Tensor without_y = (syy - 2 * yy.x) / ((m - 1) * (m - 2)) + ux - 2 * (sxy - xy.y) / ((m - 1) * n);
   out.standard_error = std::sqrt(jackknife_variance(without_x) + jackknife_variance(without_y));
 }
 
 double subset_estimate(const Tensor& x, const Tensor& y) {
   const double m = static_cast<double>(x.size(0));
-  const auto within = [&](const Tensor& z) {
-    const Tensor k = kernel(z, z);
-    return (k.sum() - k.diagonal().sum()).item<double>() / (m * (m - 1));
-  };
-  return within(x) + within(y) - 2 * kernel(x, y).sum().item<double>() / (m * m);
+  const auto within = [&](const Tensor& z) { return kernel_sums(z, nullptr).total() / (m * (m - 1)); };
+  return within(x) + within(y) - 2 * kernel_sums(x, &y).total() / (m * m);
 }
 
 }  // namespace
 
-Tensor draw_subsets(int64_t n, int64_t count, int64_t size, uint64_t seed, uint32_t side) {
-  Tensor out = at::empty({count, size}, at::kLong);
-  std::vector<int64_t> order(static_cast<size_t>(n));
-  for (int64_t s = 0; s < count; ++s) {
-    std::iota(order.begin(), order.end(), 0);
-    Philox random(seed, Stream::kSubset, static_cast<uint64_t>(s), side);
-    for (int64_t i = 0; i < size; ++i) {  // the first `size` steps of a Fisher-Yates shuffle
-      const auto j = static_cast<size_t>(i) + random.below(static_cast<uint64_t>(n - i));
-      std::swap(order[static_cast<size_t>(i)], order[j]);
-    }
-    std::copy_n(order.begin(), size, out[s].data_ptr<int64_t>());
-  }
-  return out;
-}
-
-KernelDistanceResult kernel_distance(const Tensor& x, const Tensor& y, const Tensor& x_subsets, const Tensor& y_subsets) {
+KernelDistanceResult kernel_distance(const Tensor& x, const Tensor& y, const Tensor& x_subsets, const Tensor& y_subsets,
+                                     const KernelDistanceOptions& options) {
   check_features(x, "kid");
   check_features(y, "kid reference");
   if (x.size(1) != y.size(1)) {
@@ -105,8 +118,14 @@ KernelDistanceResult kernel_distance(const Tensor& x, const Tensor& y, const Ten
   out.value = check_finite(all.mean().item<double>(), "kid");
   out.subset_std = all.std(0, false).item<double>();
   out.subset_stderr = out.subset_std / std::sqrt(static_cast<double>(out.subsets));
-  full_estimate(x.slice(0, 0, kFullItems), y.slice(0, 0, kFullItems), out);
-  check_finite(out.full + out.standard_error, "kid");
+  if (options.items > 0) {
+    const auto some = [&](const Tensor& z, uint32_t purpose) {  // not the first ones: items may come class by class
+      return z.size(0) <= options.items ? z : z.index_select(0, draw_rows(z.size(0), options.items, options.seed, purpose));
+    };
+    full_estimate(some(x, subset_of::kFullSamples), some(y, subset_of::kFullReference), out);
+    check_finite(out.full + out.standard_error, "kid");
+    out.has_full = true;
+  }
   return out;
 }
 
@@ -115,18 +134,25 @@ KernelDistanceResult kernel_distance(const Tensor& x, const Tensor& y, const Ker
   check_features(y, "kid reference");
   const int64_t most = std::min(x.size(0), y.size(0));
   const int64_t size = options.subset_size ? options.subset_size : std::min<int64_t>(1000, most);
+  if (options.items != 0 && options.items < 3) throw Error(Exit::kUsage, "--kid.items", cat(options.items, " items have no error"), "at least 3, or 0");
   if (size > most || size < 2 || options.subsets < 1) {
     throw Error(Exit::kUsage, "kid", cat(options.subsets, " subsets of ", size, " out of ", x.size(0), " and ", y.size(0), " items"),
                 "lower --kid.subset-size");
   }
-  return kernel_distance(x, y, draw_subsets(x.size(0), options.subsets, size, options.seed, 0),
-                         draw_subsets(y.size(0), options.subsets, size, options.seed, 1));
+  return kernel_distance(x, y, draw_subsets(x.size(0), options.subsets, size, options.seed, subset_of::kSamples),
+                         draw_subsets(y.size(0), options.subsets, size, options.seed, subset_of::kReference), options);
 }
 
 io::Json KernelDistanceResult::to_json() const {
-  return {{"value", value}, {"stderr", standard_error}, {"full", full}, {"subset_std", subset_std},
-          {"subset_stderr", subset_stderr}, {"subsets", subsets}, {"subset_size", subset_size}, {"n", n},
-          {"n_reference", n_reference}, {"d", d}};
+  io::Json out{{"value", value}};
+  if (has_full) {
+    add_interval(out, interval());
+    out["full"] = full;
+  }
+  out.update({{"subset_std", subset_std}, {"subset_stderr", subset_stderr}, {"subsets", subsets},
+              {"subset_size", subset_size}, {"n", n}, {"n_reference", n_reference}, {"d", d}});
+  if (has_full) add_interval(out, "full", interval());
+  return out;
 }
 
 io::Json kernel_distance_metric(const MetricInput& in, const Settings& settings) {

@@ -17,6 +17,7 @@ struct MemorisationResult {
   double near_duplicates = 0;        ///< share of samples; a distance of exactly 0 counts, whatever the second nearest
   double exact_duplicates = 0;       ///< share of samples with distance 0
   double mean = 0;                   ///< of the nearest distances, in feature units
+  double deviation = 0;              ///< their standard deviation
   std::vector<std::pair<double, double>> quantiles;  ///< level, nearest distance
   struct Pair {
     int64_t sample = 0, reference = 0;  ///< rows in the two artefacts

@@ -42,4 +42,10 @@ struct Gaussian {
 /// features [N,d], N >= 2 (else Error(kBadNumbers)), finite.
 Gaussian fit_gaussian(const Tensor& features);
 
+/// The items behind a fit, where they are known: what the standard errors of distances between fits are made from.
+struct FittedItems {
+  Tensor features;     ///< [N,d]; undefined: unknown, so their side counts as fixed
+  uint64_t seed = 0;   ///< draws the items that stand for all, see influence_items
+};
+
 }  // namespace plumb::metrics

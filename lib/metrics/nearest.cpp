@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "core/error.h"
+#include "core/progress.h"
 #include "core/text.h"
 #include "metrics/gram.h"
 
@@ -17,24 +20,93 @@ namespace {
 constexpr int64_t kBlock = 1024;
 constexpr int64_t kSlack = 8;  // candidates beyond k, so that rounding seldom hides a true neighbour
 
-/// The running nearest candidates of each row of one set.
+/// The running nearest candidates of each row of one set, ascending.
 struct Candidates {
+  int64_t c;
   Tensor squared, index;  // [N,c] float32, int64
-  Candidates(int64_t n, int64_t c)
-      : squared(at::full({n, c}, std::numeric_limits<double>::infinity(), at::kFloat)), index(at::zeros({n, c}, at::kLong)) {}
+  Candidates(int64_t n, int64_t count)
+      : c(count), squared(at::full({n, c}, std::numeric_limits<double>::infinity(), at::kFloat)), index(at::zeros({n, c}, at::kLong)) {}
 
   /// block [b,m]: squared distances of rows first.. to rows from.. of the other set.
-  void merge(int64_t first, int64_t from, const Tensor& block) {
-    const int64_t c = squared.size(1);
-    Tensor rows = squared.slice(0, first, first + block.size(0));
-    Tensor rows_index = index.slice(0, first, first + block.size(0));
-    const auto [near, at_column] = at::topk(block, std::min(c, block.size(1)), 1, false, false);
-    const Tensor values = at::cat({rows, near}, 1), indices = at::cat({rows_index, at_column + from}, 1);
-    const auto [best, place] = at::topk(values, c, 1, false, false);
-    rows.copy_(best);
-    rows_index.copy_(indices.gather(1, place));
+  void merge_rows(int64_t first, int64_t from, const Tensor& block) {
+    const int64_t m = block.size(1);
+    const float* distances = block.const_data_ptr<float>();
+    at::parallel_for(0, block.size(0), 16, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const float* row = distances + r * m;
+        const Row to = row_of(first + r);
+        for (int64_t j = 0; j < m; ++j) {
+          if (row[j] < to.squared[c - 1]) insert(to, row[j], from + j);
+        }
+      }
+    });
+  }
+  /// The same block seen from its columns: rows first.. are its columns, from.. its rows.
+  void merge_columns(int64_t first, int64_t from, const Tensor& block) {
+    const int64_t n = block.size(0), m = block.size(1);
+    const float* distances = block.const_data_ptr<float>();
+    at::parallel_for(0, m, 128, [&](int64_t begin, int64_t end) {
+      std::vector<float> worst(static_cast<size_t>(end - begin));
+      for (int64_t j = begin; j < end; ++j) worst[static_cast<size_t>(j - begin)] = row_of(first + j).squared[c - 1];
+      for (int64_t r = 0; r < n; ++r) {
+        const float* row = distances + r * m + begin;
+        for (size_t j = 0; j < worst.size(); ++j) {
+          if (!(row[j] < worst[j])) continue;
+          const Row to = row_of(first + begin + static_cast<int64_t>(j));
+          insert(to, row[j], from + r);
+          worst[j] = to.squared[c - 1];
+        }
+      }
+    });
+  }
+
+ private:
+  struct Row {
+    float* squared;
+    int64_t* index;
+  };
+  Row row_of(int64_t i) const { return {squared.data_ptr<float>() + i * c, index.data_ptr<int64_t>() + i * c}; }
+  void insert(const Row& to, float value, int64_t at) const {
+    int64_t place = c - 1;
+    for (; place > 0 && value < to.squared[place - 1]; --place) {
+      to.squared[place] = to.squared[place - 1];
+      to.index[place] = to.index[place - 1];
+    }
+    to.squared[place] = value;
+    to.index[place] = at;
   }
 };
+
+/// √Σ(a-b)² in float64. Eight sums at once, so that additions need not wait for each other.
+template <typename T>
+double euclidean(const T* a, const T* b, int64_t d) {
+  double sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  int64_t k = 0;
+  for (; k + 8 <= d; k += 8) {
+    for (int64_t l = 0; l < 8; ++l) {
+      const double gap = static_cast<double>(a[k + l]) - static_cast<double>(b[k + l]);
+      sums[l] += gap * gap;
+    }
+  }
+  for (; k < d; ++k) {
+    const double gap = static_cast<double>(a[k]) - static_cast<double>(b[k]);
+    sums[0] += gap * gap;
+  }
+  return std::sqrt(((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7])));
+}
+
+template <typename T>
+void exact_distances(const Tensor& x, const Tensor& y, const Tensor& x_rows, const Tensor& y_rows, Tensor& out) {
+  const int64_t d = x.size(1);
+  const T* const xs = x.const_data_ptr<T>();
+  const T* const ys = y.const_data_ptr<T>();
+  const int64_t* const i = x_rows.const_data_ptr<int64_t>();
+  const int64_t* const j = y_rows.const_data_ptr<int64_t>();
+  double* const to = out.data_ptr<double>();
+  at::parallel_for(0, out.size(0), 64, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) to[p] = euclidean(xs + i[p] * d, ys + j[p] * d, d);
+  });
+}
 
 Neighbours decide(const DistanceBlocks& blocks, const Candidates& found, int64_t k, int64_t others) {
   const int64_t n = found.index.size(0), c = found.index.size(1);
@@ -47,9 +119,10 @@ Neighbours decide(const DistanceBlocks& blocks, const Candidates& found, int64_t
   // A row is settled if nothing outside its candidates can be nearer: the farthest candidate, less its rounding, is
   // beyond the k-th distance. The others are done in full.
   const Tensor kth = out.distance.select(1, k - 1);
-  const Tensor bound = std::get<0>(found.squared.max(1)).to(at::kDouble) - blocks.tolerance(0, -1, found.squared).to(at::kDouble).squeeze(1);
+  const Tensor off = (blocks.x_norms() + blocks.y_norms().max()).to(at::kDouble) * static_cast<double>(blocks.rounding());
+  const Tensor bound = found.squared.select(1, c - 1).to(at::kDouble) - off;
   const Tensor open = at::nonzero((kth.square() > bound).logical_and(kth > 0)).squeeze(1);
-  for (const Tensor& some : open.split(256)) {
+  for (const Tensor& some : open.split(64)) {
     if (some.size(0) == 0) continue;
     Tensor all = blocks.exact_rows(some);
     if (blocks.within()) all.scatter_(1, some.unsqueeze(1), std::numeric_limits<double>::infinity());
@@ -67,42 +140,52 @@ void check_count(int64_t k, int64_t others) {
 
 }  // namespace
 
-DistanceBlocks::DistanceBlocks(const Tensor& x, const Tensor& y) : within_(x.is_same(y)), x_(x), y_(y) {
+DistanceBlocks::DistanceBlocks(const Tensor& x, const Tensor& y) : within_(x.is_same(y)) {
   check_features(x, "distances");
   if (!within_) check_features(y, "distances");
   if (x.size(1) != y.size(1)) {
     throw Error(Exit::kBadInput, "distances", cat("features of ", x.size(1), " and ", y.size(1), " dimensions"),
                 "use one feature network for both sides");
   }
-  const Tensor centre = y.mean(0, false, at::kDouble).to(y.scalar_type());
-  y_centred_ = (y - centre).to(at::kFloat);
-  y_norms_ = y_centred_.square().sum(1);
-  x_centred_ = within_ ? y_centred_ : (x - centre).to(at::kFloat);
-  x_norms_ = within_ ? y_norms_ : x_centred_.square().sum(1);
-  unit_ = 2 * std::numeric_limits<float>::epsilon() * (4 + std::sqrt(static_cast<double>(x.size(1))));
+  const at::ScalarType type = x.scalar_type() == at::kFloat && y.scalar_type() == at::kFloat ? at::kFloat : at::kDouble;
+  x_ = x.to(type).contiguous();
+  y_ = within_ ? x_ : y.to(type).contiguous();
+  centre_ = mean_of_rows(y_).to(type);
+  const auto norms = [&](const Tensor& rows) {
+    Tensor out = at::empty({rows.size(0)}, at::kFloat);
+    for (int64_t i = 0; i < rows.size(0); i += kBlock) {
+      out.slice(0, i, i + kBlock).copy_(centred(rows.slice(0, i, i + kBlock)).square().sum(1));
+    }
+    return out;
+  };
+  y_norms_ = norms(y_);
+  x_norms_ = within_ ? y_norms_ : norms(x_);
+  rounding_ = 2 * std::numeric_limits<float>::epsilon() * (4 + std::sqrt(static_cast<float>(x.size(1))));
 }
 
+Tensor DistanceBlocks::centred(const Tensor& rows) const { return (rows - centre_).to(at::kFloat); }
+
 void DistanceBlocks::each(const std::function<void(int64_t, int64_t, const Tensor&)>& f) const {
+  const int64_t rows = (x_.size(0) + kBlock - 1) / kBlock, columns = (y_.size(0) + kBlock - 1) / kBlock;
+  Progress progress("blocks of distances", within_ ? rows * (rows + 1) / 2 : rows * columns);
+  int64_t done = 0;
   for (int64_t i = 0; i < x_.size(0); i += kBlock) {
+    const Tensor xi = centred(x_.slice(0, i, i + kBlock)), xi_norms = x_norms_.slice(0, i, i + kBlock);
     for (int64_t j = within_ ? i : 0; j < y_.size(0); j += kBlock) {
-      f(i, j, squared_distances(x_centred_.slice(0, i, i + kBlock), x_norms_.slice(0, i, i + kBlock),
-                                y_centred_.slice(0, j, j + kBlock), y_norms_.slice(0, j, j + kBlock)));
+      const Tensor yj = within_ && j == i ? xi : centred(y_.slice(0, j, j + kBlock));
+      f(i, j, squared_distances(xi, xi_norms, yj, y_norms_.slice(0, j, j + kBlock)));
+      progress.update(++done);
     }
   }
 }
 
-Tensor DistanceBlocks::tolerance(int64_t i, int64_t j, const Tensor& squared) const {
-  const Tensor x = x_norms_.slice(0, i, i + squared.size(0)).unsqueeze(1);
-  return unit_ * (j < 0 ? x + y_norms_.max() : x + y_norms_.slice(0, j, j + squared.size(1)).unsqueeze(0));
-}
-
 Tensor DistanceBlocks::exact(const Tensor& x_rows, const Tensor& y_rows) const {
-  const int64_t chunk = std::max<int64_t>(1, (int64_t{1} << 22) / x_.size(1));
-  Tensor out = at::empty({x_rows.size(0)}, at::kDouble);
-  for (int64_t i = 0; i < x_rows.size(0); i += chunk) {
-    const Tensor a = x_.index_select(0, x_rows.slice(0, i, i + chunk)).to(at::kDouble);
-    const Tensor b = y_.index_select(0, y_rows.slice(0, i, i + chunk)).to(at::kDouble);
-    out.slice(0, i, i + chunk).copy_((a - b).square_().sum(1).sqrt_());
+  const Tensor i = x_rows.contiguous(), j = y_rows.contiguous();
+  Tensor out = at::empty({i.size(0)}, at::kDouble);
+  if (y_.scalar_type() == at::kFloat) {
+    exact_distances<float>(x_, y_, i, j, out);
+  } else {
+    exact_distances<double>(x_, y_, i, j, out);
   }
   return out;
 }
@@ -124,8 +207,8 @@ Neighbours nearest_within(const Tensor& x, int64_t k) {
       Tensor block = squared;
       block.fill_diagonal_(std::numeric_limits<double>::infinity());
     }
-    found.merge(i, j, squared);
-    if (j > i) found.merge(j, i, squared.t());
+    found.merge_rows(i, j, squared);
+    if (j > i) found.merge_columns(j, i, squared);
   });
   return decide(blocks, found, k, others);
 }
@@ -134,7 +217,7 @@ Neighbours nearest_between(const Tensor& queries, const Tensor& points, int64_t 
   const DistanceBlocks blocks(queries, points.is_same(queries) ? points.alias() : points);
   check_count(k, points.size(0));
   Candidates found(queries.size(0), std::min(k + kSlack, points.size(0)));
-  blocks.each([&](int64_t i, int64_t j, const Tensor& squared) { found.merge(i, j, squared); });
+  blocks.each([&](int64_t i, int64_t j, const Tensor& squared) { found.merge_rows(i, j, squared); });
   return decide(blocks, found, k, points.size(0));
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "io/manifest.h"
+#include "metrics/bootstrap.h"
 #include "metrics/settings.h"
 
 #include <ATen/core/Tensor.h>
@@ -15,7 +16,8 @@ struct PairwiseDistance {
   double mean = 0;                          ///< over all pairs i < j
   double standard_error = 0;                ///< of the mean, delete-one jackknife over the items (0 for 2 items)
   double minimum = 0;                       ///< small: near-duplicates among the samples
-  std::pair<int64_t, int64_t> nearest{0, 0};  ///< the pair it belongs to, lower row first
+  std::pair<int64_t, int64_t> nearest{0, 0};  ///< a pair it belongs to, lower row first
+  Interval interval() const { return normal_interval(mean, standard_error); }
 };
 
 struct PairwiseResult {
@@ -25,7 +27,8 @@ struct PairwiseResult {
   io::Json to_json() const;
 };
 
-/// features [N,d], N >= 2 (else Error(kBadNumbers)). Minima are float64 differences, 0 for equal items. Memory O(N).
+/// features [N,d], N >= 2 (else Error(kBadNumbers)). Minima are float64 differences, 0 for equal items. Memory O(N) beside the
+/// features. The mean cosine needs no pairs; the Euclidean mean and both minima come from one product per block.
 PairwiseResult pairwise(const Tensor& features);
 
 }  // namespace plumb::metrics

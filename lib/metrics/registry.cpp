@@ -2,11 +2,13 @@
 #include "metrics/registry.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <ATen/ATen.h>
 
 #include "core/log.h"
 #include "core/text.h"
+#include "metrics/bootstrap.h"
 #include "metrics/names.h"
 
 namespace plumb::metrics {
@@ -63,6 +65,25 @@ std::vector<std::pair<int64_t, Tensor>> rows_by_class(const Tensor& label) {
     out.emplace_back(c, at::nonzero(label == c).squeeze(1));
   }
   return out;
+}
+
+void add_per_class(io::Json& out, const Features& samples, const std::function<io::Json(const Tensor&)>& metric) {
+  io::Json classes = io::Json::object();
+  double sum = 0, variance = 0;
+  bool with_errors = true;
+  for (const auto& [label, rows] : rows_by_class(samples.label)) {
+    if (rows.size(0) < 2) continue;
+    io::Json entry = metric(samples.features.index_select(0, rows));
+    sum += entry.at("value").get<double>();
+    with_errors = with_errors && entry.contains("stderr");
+    if (with_errors) variance += std::pow(entry["stderr"].get<double>(), 2);
+    classes[std::to_string(label)] = std::move(entry);
+  }
+  if (classes.empty()) return;
+  const double count = static_cast<double>(classes.size());
+  out["class_mean"] = sum / count;
+  if (with_errors) add_interval(out, "class_mean", normal_interval(sum / count, std::sqrt(variance) / count));
+  out["per_class"] = std::move(classes);
 }
 
 }  // namespace plumb::metrics

@@ -1,7 +1,9 @@
 // What a metric gets and gives, and the table of them. A metric returns an object with `value`; besides, where it has them,
 // `stderr`, `low` and `high` (95 % interval), `n`, `n_reference`: these make its line in logs and its row in reports. Any other
-// number becomes a row of its own there.   SPDX-License-Identifier: Apache-2.0
+// number becomes a row of its own there, with the interval that stands under its name in `intervals`.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -42,5 +44,10 @@ io::Json evaluate_metrics(const std::vector<std::string>& names, bool required, 
 
 /// Rows of x by value of label [N], ascending: {label, row indices [n_c]}. Empty if label is undefined.
 std::vector<std::pair<int64_t, Tensor>> rows_by_class(const Tensor& label);
+
+/// Adds to a metric's object what `metric` says of each class of at least 2 items: "per_class" {label: object with `value`} and
+/// "class_mean", the mean of those values, with its standard error from theirs (the classes are independent). Nothing without
+/// labels.
+void add_per_class(io::Json& out, const Features& samples, const std::function<io::Json(const Tensor& features)>& metric);
 
 }  // namespace plumb::metrics

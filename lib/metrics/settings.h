@@ -9,12 +9,14 @@ namespace plumb::metrics {
 
 struct FrechetOptions {
   bool allow_rank_deficient = false;  ///< accept N <= d, where the covariance cannot have full rank
+  uint64_t seed = 0;                  ///< of the items behind the interval, beyond 10000; of spectral's too
 };
 
 struct KernelDistanceOptions {
   int64_t subsets = 100;
   int64_t subset_size = 0;            ///< 0: the smaller of 1000 and both sample counts
-  uint64_t seed = 0;                  ///< of the subsets (Stream::kSubset)
+  int64_t items = 10000;              ///< of a side, at most, in the full estimate and its error; 0: without
+  uint64_t seed = 0;                  ///< of the subsets and items drawn (Stream::kSubset)
 };
 
 struct InceptionScoreOptions {
@@ -29,11 +31,12 @@ struct PrdcOptions {
 struct VendiOptions {
   std::vector<std::string> orders{"0.5", "1", "2", "inf"};
   std::vector<std::string> kernels{"cosine", "rbf"};
-  bool kernels_chosen = false;        ///< the user named the kernels: a large N x N kernel is then computed, not skipped
   double bandwidth = 0;               ///< sigma of the RBF kernel; 0: the median pairwise distance
+  int64_t frequencies = 512;          ///< of the random Fourier features that stand for the RBF kernel beyond 4096 items; 0: the kernel
   int64_t bootstrap = 100;            ///< resamples behind the interval; 0: no interval
+  bool bootstrap_chosen = false;      ///< the user named their number: bootstrap however long it takes
   bool per_class = true;
-  uint64_t seed = 0;                  ///< of the resamples (Stream::kBootstrap)
+  uint64_t seed = 0;                  ///< of the resamples (Stream::kBootstrap), frequencies and items drawn
 };
 
 struct PairwiseOptions {
@@ -54,6 +57,7 @@ struct Settings {
   VendiOptions vendi;
   PairwiseOptions pairwise;
   MemorisationOptions memorisation;
+  void set_seed(uint64_t seed) { frechet.seed = kernel_distance.seed = vendi.seed = seed; }
 };
 
 }  // namespace plumb::metrics

@@ -82,6 +82,7 @@ struct Reader {
   MetricRow common;
   std::vector<MetricRow> rows;
 
+  /// `at` holds stderr, low and high, where there are any.
   void row(const Title& title, const Json& at, double value) {
     MetricRow r = common;
     r.metric = title.name;
@@ -103,13 +104,13 @@ struct Reader {
     const bool in_parts = json.contains("kernels") || json.contains("cosine");  // its value is one of the parts'
     if (!in_parts && std::isfinite(number(json, "value"))) row(title, json, number(json, "value"));
     for (const auto& [key, value] : json.items()) {
-      if (key == "value" || key == "per_class" || is_setting(key)) continue;
+      if (key == "value" || key == "per_class" || key == "intervals" || is_setting(key)) continue;
       const Title part{title.name + ", " + spaced(key), title.arrow};
       if (value.is_number()) {
         if (key == "mean")
           row(title, json, value.get<double>());
         else
-          row(title_of(key).arrow.empty() ? Title{part.name, ""} : title_of(key), Json::object(), value.get<double>());
+          row(title_of(key).arrow.empty() ? Title{part.name, ""} : title_of(key), interval_of(json, key), value.get<double>());
       } else if (value.is_object()) {
         figures(part, value);
       } else if (key == "kernels" && value.is_array()) {
@@ -127,6 +128,12 @@ struct Reader {
       row({title.name + ", " + text(kernel, "kernel") + ", order " + (order == "inf" ? "∞" : order), title.arrow},
           score, number(score, "value"));
     }
+  }
+
+  /// json["intervals"][key]: the interval of a figure that is one of several numbers of its object.
+  static Json interval_of(const Json& json, const std::string& key) {
+    const auto all = json.find("intervals");
+    return all != json.end() && all->is_object() && all->contains(key) ? (*all)[key] : Json::object();
   }
 
   static std::string spaced(std::string key) {

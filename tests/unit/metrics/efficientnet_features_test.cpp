@@ -68,6 +68,10 @@ TEST_SUITE("efficientnet-lite0") {
     const Weights weights;
     const auto network = make_feature_network(weights.spec(), pictures_of(3, 20, 30), at::kCPU);
     CHECK(network->name() == "efficientnet-lite0");
+    const NetworkIdentity told = identify_feature_network(weights.spec(), pictures_of(3, 20, 30));
+    CHECK(told.name == network->name());
+    CHECK(told.digest == network->digest());
+    CHECK(told.resize_mode == network->resize_mode());
     CHECK(network->digest() == sha256_of_file(weights.path));
     CHECK(network->resize_mode() == "bicubic antialiased, 224x224");
     CHECK(network->dimension() == 1280);

@@ -180,6 +180,11 @@ TEST_SUITE("evaluation") {
     CHECK(find_items(derived("scores", {{"dataset", data.json()}})).sha256() == data.sha256());
     // The samples of a metrics manifest are what it measured, though its reference is samples too.
     CHECK(find_items(derived("metrics", {{"reference", samples.json()}, {"samples", data.json()}})).sha256() == data.sha256());
+    // In a metrics file they are cut to a reference: it is opened.
+    const io::Json cut{{"kind", "samples"}, {"sha256", samples.sha256()}, {"path", samples.path()}};
+    CHECK(find_items(derived("metrics", {{"samples", cut}})).space() == vector);
+    write_items(folder / "s.h5", "samples", vector, at::ones({3, 2}));
+    CHECK(exit_of([&] { find_items(derived("metrics", {{"samples", cut}})); }) == Exit::kBadInput);
     CHECK(exit_of([&] { find_items(derived("model", io::Json::object())); }) == Exit::kBadInput);
   }
   TEST_CASE("saved features and statistics give the same distance as the items; .npz too") {
@@ -193,21 +198,17 @@ TEST_SUITE("evaluation") {
     REQUIRE(items.features);
     const Gaussian fit = fit_gaussian(items.features->features);
 
-    io::Json json{{"format", "plumb/1"}, {"kind", "features"}, {"count", 60}, {"extractor", extractor_json(*items.features)}};
-    io::H5Writer rows(folder / "f.h5");
-    write_features(rows, *items.features);
-    const Reference saved = load_reference(io::commit_artefact(rows, io::Manifest(json)), extractor, samples);
+    const io::Manifest fresh(io::Json{{"format", "plumb/1"}, {"kind", "features"}});
+    const Reference saved = load_reference(save_features(folder / "f.h5", fresh, *items.features), extractor, samples);
     REQUIRE(saved.features);
     CHECK(saved.features->features.equal(items.features->features));
     CHECK(saved.features->label.equal(at::arange(60, at::kLong)));
 
-    io::H5Writer moments(folder / "m.h5");
-    write_statistics(moments, fit);
-    const io::Manifest statistics = io::commit_artefact(moments, io::Manifest(json));
+    const io::Manifest statistics = save_statistics(folder / "m.h5", fresh, *items.features);
     const Reference h5 = load_reference(statistics, extractor, samples);
     REQUIRE(h5.statistics);
     CHECK(h5.statistics->n == 60);
-    write_statistics_npz(folder / "m.npz", fit);
+    CHECK(save_statistics(folder / "m.npz", fresh, *items.features).sha256().size() == 64);
     const Reference npz = load_statistics(folder / "m.npz", samples);
     CHECK(npz.statistics->n == 60);
     CHECK(npz.manifest.count() == 60);
@@ -217,15 +218,119 @@ TEST_SUITE("evaluation") {
     CHECK(frechet_distance(fit_a, *npz.statistics).value == want);
     CHECK(exit_of([&] { extractor.features(statistics); }) == Exit::kBadInput);  // no rows in it
   }
+  TEST_CASE("kept features stand for the items: the network is not loaded, nor are the items opened") {
+    const Folder folder;
+    const io::Manifest classifier = write_classifier(folder / "c.h5");
+    const std::string spec = "classifier:" + folder / "c.h5";
+    const io::Manifest items = write_items(folder / "s.h5", "samples", kGrey, pictures(10, 1, 8, 8), at::arange(10, at::kLong));
+    Extractor first(spec, at::kCPU, 16, 0);
+    const Features computed = first.features(items);
+    CHECK(first.loaded());
+    const auto keep = [&](const std::string& path, const io::Manifest& of, const Features& f) {
+      return save_features(path, io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "features"}, {"inputs", {{"items", of.json()}}}}), f);
+    };
+    const io::Manifest kept = keep(folder / "f.h5", items, computed);
+    const auto metrics = [&](const io::Json& features) {
+      return io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "metrics"}, {"inputs", {{"samples", items.json()}, {"features", features}}}});
+    };
+    // On standard output the manifest is whole; in a file it is cut; scores may stand between.
+    const io::Json cut{{"kind", "features"}, {"sha256", kept.sha256()}, {"path", kept.path()}};
+    const io::Manifest scores(io::Json{{"format", "plumb/1"}, {"kind", "scores"}, {"inputs", {{"metrics", metrics(kept.json()).json()}}}});
+    for (const io::Manifest& input : {metrics(kept.json()), metrics(cut), scores}) {
+      Extractor second(spec, at::kCPU, 16, 0);
+      const auto found = second.find_kept(input, items);
+      REQUIRE(found);
+      CHECK(found->sha256() == kept.sha256());
+      const Features read = second.features(*found);
+      CHECK_FALSE(second.loaded());
+      CHECK(read.features.equal(computed.features));
+      CHECK(read.probabilities.equal(computed.probabilities));
+      CHECK(read.label.equal(computed.label));
+      CHECK(extractor_json(read) == extractor_json(computed));
+      // A reference of another space is still refused.
+      const io::Manifest other = write_items(folder / "v.h5", "samples", io::Space{"vector", {2}, ""}, features(1, 3, 2));
+      CHECK(exit_of([&] { second.features(other); }) == Exit::kBadInput);
+    }
+    std::filesystem::rename(folder / "s.h5", folder / "moved.h5");
+    CHECK(Extractor(spec, at::kCPU, 16, 0).find_kept(metrics(kept.json()), items));
+    std::filesystem::rename(folder / "moved.h5", folder / "s.h5");
+
+    const auto found = [&](const std::string& network, int64_t limit, const io::Manifest& features_made, const io::Manifest& of) {
+      return Extractor(network, at::kCPU, 16, limit).find_kept(metrics(features_made.json()), of).has_value();
+    };
+    CHECK(found(spec, 4, kept, items));  // the first 4 of them
+    const io::Manifest few = keep(folder / "few.h5", items, Extractor(spec, at::kCPU, 16, 4).features(items));
+    CHECK(found(spec, 4, few, items));
+    CHECK_FALSE(found(spec, 5, few, items));
+    CHECK_FALSE(found(spec, 0, few, items));
+    CHECK_FALSE(found("raw", 0, kept, items));
+    const io::Manifest others = write_items(folder / "o.h5", "samples", kGrey, pictures(10, 1, 8, 8).flip(0));
+    CHECK_FALSE(found(spec, 0, kept, others));
+    // A reference that is features is not what the samples are.
+    const io::Manifest reference(io::Json{{"format", "plumb/1"}, {"kind", "metrics"}, {"inputs", {{"samples", items.json()}, {"reference", kept.json()}}}});
+    CHECK_FALSE(Extractor(spec, at::kCPU, 16, 0).find_kept(reference, items));
+    // The network's file is another one by now.
+    std::filesystem::copy_file(folder / "c.h5", folder / "old.h5");
+    const auto predictor = nn::make_predictor(classifier.json()["reward"]["network"], "");
+    nn::initialise(*predictor, 6);
+    io::H5Writer writer(folder / "c.h5");
+    nn::write_predictor(writer, *predictor);
+    io::commit_artefact(writer, io::Manifest(classifier.json()));
+    CHECK_FALSE(found(spec, 0, kept, items));
+    CHECK(found("classifier:" + folder / "old.h5", 0, kept, items));  // the same weights under another name
+    // The features' file is another one, or gone: a warning, and they are computed.
+    keep(folder / "f.h5", items, first.features(others));
+    CHECK_FALSE(found("classifier:" + folder / "old.h5", 0, kept, items));
+    std::filesystem::remove(folder / "f.h5");
+    CHECK_FALSE(found("classifier:" + folder / "old.h5", 0, kept, items));
+  }
+  TEST_CASE("kept features of a TorchScript module: how pixels were prepared counts, and probabilities if asked for") {
+    const Folder folder;
+    const std::string path = save_script(folder / "two.pt",
+        "def forward(self, x, return_features: bool = False):\n"
+        "  f = x.flatten(1)\n"
+        "  if return_features:\n    return f\n"
+        "  return f[:, 0:3].softmax(1)\n");
+    const io::Manifest items = write_items(folder / "s.h5", "samples", kGrey, pictures(5, 1, 8, 8));
+    const auto found = [&](const std::string& made, const std::string& wanted) {
+      Extractor extractor("torchscript:" + path + made, at::kCPU, 16, 0);
+      const io::Manifest fresh(io::Json{{"format", "plumb/1"}, {"kind", "features"}, {"inputs", {{"items", items.json()}}}});
+      const io::Manifest kept = save_features(folder / "f.h5", fresh, extractor.features(items));
+      const io::Manifest input(io::Json{{"format", "plumb/1"}, {"kind", "metrics"}, {"inputs", {{"features", kept.json()}}}});
+      return Extractor("torchscript:" + path + wanted, at::kCPU, 16, 0).find_kept(input, items).has_value();
+    };
+    CHECK(found("", ""));
+    CHECK(found("", ",range=1"));
+    CHECK_FALSE(found("", ",range=255"));
+    CHECK_FALSE(found("", ",size=4"));
+    CHECK_FALSE(found("", ",channels=3"));
+    CHECK_FALSE(found("", ",probabilities=1"));
+    CHECK(found(",probabilities=1", ""));
+  }
+  TEST_CASE("a network tells of itself what it says when it is loaded") {
+    const Folder folder;
+    write_classifier(folder / "c.h5");
+    const std::string script = save_script(folder / "flat.pt", "def forward(self, x):\n  return x.flatten(1)\n");
+    for (const std::string& spec : {std::string("raw"), "classifier:" + folder / "c.h5", "torchscript:" + script,
+                                    "torchscript:" + script + ",size=4,range=-1,channels=3"}) {
+      const NetworkIdentity told = identify_feature_network(spec, kGrey);
+      const auto network = make_feature_network(spec, kGrey, at::kCPU);
+      CAPTURE(spec);
+      CHECK(told.name == network->name());
+      CHECK(told.digest == network->digest());
+      CHECK(told.resize_mode == network->resize_mode());
+      CHECK(told.input_mode == network->input_mode());
+    }
+    CHECK(exit_of([] { identify_feature_network("rwa", kGrey); }) == Exit::kUsage);
+    CHECK(exit_of([] { identify_feature_network("classifier:/nonexistent.h5", kGrey); }) == Exit::kBadInput);
+  }
   TEST_CASE("refuses features of another network, another dimension, and what is no covariance") {
     const Folder folder;
     const Features samples{features(11, 50, 6), {}, {}, "raw", "", "none"};
     Extractor extractor("raw", at::kCPU, 16, 0);
     const auto saved = [&](const std::string& name, const std::string& digest, const std::string& resize, int64_t d) {
       Features f{features(21, 60, d), {}, {}, name, digest, resize};
-      io::H5Writer writer(folder / "f.h5");
-      write_features(writer, f);
-      return io::commit_artefact(writer, io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "features"}, {"count", 60}, {"extractor", extractor_json(f)}}));
+      return save_features(folder / "f.h5", io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "features"}}), f);
     };
     const auto load = [&](const io::Manifest& m, const Features& s) { return exit_of([&] { load_reference(m, extractor, s); }); };
     CHECK(load(saved("raw", "", "none", 6), samples) == Exit::kDone);
@@ -233,6 +338,13 @@ TEST_SUITE("evaluation") {
     CHECK(load(saved("raw", std::string(64, 'a'), "none", 6), samples) == Exit::kBadInput);
     CHECK(load(saved("raw", "", "bicubic", 6), samples) == Exit::kBadInput);
     CHECK(load(saved("raw", "", "none", 7), samples) == Exit::kBadInput);
+    Features prepared = samples;  // pixels of another range
+    prepared.input_mode = "range 255";
+    Features otherwise = prepared;
+    otherwise.input_mode = "range 1";
+    const io::Manifest made = save_features(folder / "f.h5", io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "features"}}), otherwise);
+    CHECK(load(made, prepared) == Exit::kBadInput);
+    CHECK(load(made, samples) == Exit::kDone);  // of a version that does not say
     Features renamed = samples;  // the same weights under another file name are the same network
     renamed.digest = std::string(64, 'a');
     renamed.extractor = "classifier:copy.h5";

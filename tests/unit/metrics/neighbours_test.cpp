@@ -97,6 +97,22 @@ TEST_SUITE("prdc") {
     CHECK(r.density == doctest::Approx(4.0 / 3));     // 0.25 and 0.5 each in the balls of 0 and 1
     CHECK(r.coverage == doctest::Approx(2.0 / 4));
   }
+  TEST_CASE("equals brute force over several blocks, each block with pairs at a radius") {
+    const Tensor x = features(11, 1100, 3), y = at::cat({features(21, 1200, 3), x.slice(0, 0, 50)});
+    Tensor xx = brute(x, x), yy = brute(y, y);
+    const Tensor xy = brute(x, y);
+    xx.fill_diagonal_(1e30);
+    yy.fill_diagonal_(1e30);
+    const auto radius = [](const Tensor& d, int64_t k) { return std::get<0>(at::topk(d, k, 1, false, true)).select(1, k - 1); };
+    const auto share = [](const Tensor& hit) { return hit.to(at::kDouble).mean().item<double>(); };
+    const Tensor dense = xy < radius(yy, 5);
+    const PrdcResult r = prdc(x, y);
+    CHECK(r.precision == share((xy < radius(yy, 3)).any(1)));
+    CHECK(r.recall == share((xy < radius(xx, 3).unsqueeze(1)).any(0)));
+    CHECK(r.coverage == share(dense.any(0)));
+    CHECK(r.density == doctest::Approx(dense.sum().item<double>() / 5 / 1100).epsilon(1e-12));
+    CHECK(r.density_deviation == doctest::Approx(dense.sum(1).to(at::kDouble).std(0, true).item<double>() / 5).epsilon(1e-12));
+  }
   TEST_CASE("identical sets give 1, distant sets 0, exactly: the radius itself is outside") {
     const Tensor x = features(11, 200, 8);
     const PrdcResult same = prdc(x, x.clone());
@@ -165,6 +181,31 @@ TEST_SUITE("pairwise") {
       squares += without * without / 1200;
     }
     CHECK(relative(r.euclidean.standard_error, std::sqrt(1199 * (squares - mean * mean))) < 1e-3);
+  }
+  TEST_CASE("the nearest pairs, wherever their blocks are; far from the origin too") {
+    for (const double shift : {0.0, 100.0}) {
+      Tensor x = features(11, 2300, 6, shift).to(at::kDouble);
+      x[2200].copy_(x[30] + 1e-7);       // nearest, by far
+      x[1500].copy_(x[40] * (1 + 1e-4)); // nearly one direction, some way apart
+      const PairwiseResult r = pairwise(x);
+      CHECK(r.euclidean.nearest == std::pair<int64_t, int64_t>{30, 2200});
+      CHECK(r.euclidean.minimum == doctest::Approx(std::sqrt(6.0) * 1e-7).epsilon(1e-6));
+      const Tensor u = x / x.square().sum(1, true).sqrt();
+      Tensor cosine = brute(u, u).square() / 2;
+      cosine.fill_diagonal_(1e30);
+      CHECK(r.cosine.minimum == doctest::Approx(cosine.min().item<double>()).epsilon(1e-9));
+      CHECK(r.cosine.nearest == std::pair<int64_t, int64_t>{40, 1500});
+    }
+  }
+  TEST_CASE("items without direction: 1 from all others, alike among themselves") {
+    Tensor x = at::eye(5, at::kDouble);
+    x[2].zero_();
+    CHECK(pairwise(x).cosine.minimum == doctest::Approx(1).epsilon(1e-12));
+    CHECK(pairwise(x).cosine.mean == doctest::Approx(1).epsilon(1e-12));
+    x[4].zero_();
+    CHECK(pairwise(x).cosine.minimum == 0);
+    CHECK(pairwise(x).cosine.nearest == std::pair<int64_t, int64_t>{2, 4});
+    CHECK(pairwise(x).cosine.mean == doctest::Approx(0.9).epsilon(1e-12));  // 9 of 10 pairs
   }
   TEST_CASE("equal items have distance 0 exactly") {
     const PairwiseResult r = pairwise(features(11, 1, 7).expand({5, 7}).contiguous());

@@ -82,6 +82,24 @@ TEST_SUITE("kid") {
     const double variance = jackknife_variance(at::tensor(of_x, at::kDouble)) + jackknife_variance(at::tensor(of_y, at::kDouble));
     CHECK(relative(kernel_distance(x, y).standard_error, std::sqrt(variance)) < 1e-10);
   }
+  TEST_CASE("beyond 10000 items the full estimate draws them at random: sets that come class by class do not mislead it") {
+    // Two classes a unit apart, one after the other; the reference has them mixed. The first 10000 of the samples would be one class.
+    const Tensor a = uniform(3, 20000, 2), step = (at::arange(20000, at::kDouble) >= 10000).to(at::kDouble).unsqueeze(1);
+    const Tensor mixed = uniform(5, 20000, 2) + at::arange(20000, at::kDouble).remainder(2).unsqueeze(1);
+    KernelDistanceOptions options;
+    options.subsets = 1;
+    const KernelDistanceResult r = kernel_distance(a + step, mixed, options);
+    CHECK(std::abs(r.full) < 4 * r.standard_error);
+    CHECK(kernel_distance((a + step).slice(0, 0, 10000), mixed, options).full > 100 * r.standard_error);
+    CHECK(r.full == kernel_distance(a + step, mixed, options).full);
+    options.items = 0;
+    const KernelDistanceResult without = kernel_distance(a + step, mixed, options);
+    CHECK(without.value == r.value);
+    CHECK_FALSE(without.to_json().contains("full"));
+    CHECK_FALSE(without.to_json().contains("stderr"));
+    options.items = 2;
+    CHECK(exit_of([&] { kernel_distance(a, mixed, options); }) == Exit::kUsage);
+  }
   TEST_CASE("two halves of one set are 0 within the error, a shifted one is not") {
     const Tensor x = features(11, 1000, 16), y = features(41, 1000, 16);
     const KernelDistanceResult same = kernel_distance(x, y), other = kernel_distance(x, y + 0.25);
@@ -201,6 +219,61 @@ TEST_SUITE("vendi") {
     options.bootstrap = 0;
     for (uint64_t seed = 0; seed < 100; ++seed) fresh.push_back(score(100 + 2 * seed).value);
     CHECK(relative(a.interval->standard_error, at::tensor(fresh, at::kDouble).std(0, true).item<double>()) < 0.4);
+  }
+  TEST_CASE("random frequencies stand for the rbf kernel beyond 4096 items, and say how far they may be off") {
+    const Tensor few = features(11, 600, 24, 0.3), x = few.repeat({7, 1});  // of equal spectrum
+    VendiOptions options = no_bootstrap({"1", "2", "inf"});
+    options.bandwidth = 1.5;
+    const VendiResult random = vendi(x, "rbf", options), exact = vendi(few, "rbf", options);
+    CHECK(random.side == "frequencies");
+    CHECK(random.frequencies == 512);
+    CHECK(exact.side == "items");
+    for (size_t q = 0; q < 3; ++q) {
+      CAPTURE(exact.scores[q].value);
+      CAPTURE(random.scores[q].value);
+      REQUIRE(random.scores[q].approximation);
+      CAPTURE(*random.scores[q].approximation);
+      CHECK(std::abs(random.scores[q].value - exact.scores[q].value) < 2 * *random.scores[q].approximation);
+      CHECK(*random.scores[q].approximation < 0.1 * exact.scores[q].value);
+      CHECK_FALSE(exact.scores[q].approximation);
+    }
+    CHECK(vendi(x, "rbf", options).scores[0].value == random.scores[0].value);
+    options.seed = 1;
+    CHECK(vendi(x, "rbf", options).scores[0].value != random.scores[0].value);
+    // Fewer frequencies say that they know less; the values of small orders are those of the number of frequencies, and left out.
+    options.seed = 0;
+    options.frequencies = 64;
+    const VendiScore rough = vendi(x, "rbf", options).scores.at(0);
+    CHECK(std::abs(rough.value - exact.scores[0].value) < 2 * *rough.approximation);
+    CHECK(*rough.approximation > *random.scores[0].approximation);
+    options.orders = {"0.5", "2"};
+    REQUIRE(vendi(x, "rbf", options).scores.size() == 1);
+    CHECK(vendi(x, "rbf", options).scores[0].order == "2");
+    options.frequencies = 7;
+    CHECK(exit_of([&] { vendi(x, "rbf", options); }) == Exit::kUsage);
+    options.frequencies = 512;
+    options.orders = {"1"};
+    // The median over drawn items is near that over all.
+    options.bandwidth = 0;
+    CHECK(vendi(x, "rbf", options).bandwidth == doctest::Approx(vendi(few, "rbf", options).bandwidth).epsilon(0.02));
+    options.frequencies = 0;
+    CHECK(exit_of([&] { vendi(at::zeros({20001, 1}), "rbf", options); }) == Exit::kUsage);
+  }
+  TEST_CASE("a bandwidth of 0: groups of equal items, at any number") {
+    // 4 of 5 items are equal, the others differ from all: eigenvalues 4/5 and 1000 times 1/5000.
+    Tensor x = at::zeros({5000, 2});
+    x.slice(0, 4000).select(1, 0).copy_(at::arange(1, 1001, at::kFloat));
+    const VendiResult r = vendi(x, "rbf", no_bootstrap({"2"}));
+    CHECK(r.bandwidth == 0);
+    CHECK(r.scores[0].value == doctest::Approx(1 / (0.64 + 1000 / 25e6)).epsilon(1e-12));
+    VendiOptions options;
+    options.orders = {"2"};
+    CHECK(vendi(x, "rbf", options).scores[0].interval->standard_error > 0);
+  }
+  TEST_CASE("float32 products of many blocks are near float64's") {
+    const Tensor x = features(11, 9000, 1000, 0.1);
+    const double fast = vendi(x, "cosine", no_bootstrap({"1"})).scores[0].value;       // N d² > 2^33
+    CHECK(relative(fast, vendi(x, "cosine", no_bootstrap({"1", "0.5"})).scores[0].value) < 1e-6);
   }
   TEST_CASE("refuses bad orders, kernels and single items") {
     CHECK(exit_of([] { vendi(features(1, 9, 4), "cosine", no_bootstrap({"0"})); }) == Exit::kUsage);
