@@ -45,7 +45,9 @@ long          --lora-scale 0.8
 long          --aig linear
 long          --aig power:2
 long          --aig power:4
+long          --aig power:8
 long          --aig step:0.6
+long          --aig step:0.8
 kl-weak
 kl-middle
 kl-strong
