@@ -10,10 +10,12 @@ _plumb_complete() {
     "diversity --features") COMPREPLY=($(compgen -W 'default raw classifier: efficientnet-lite0 torchscript:' -- "$current")); return ;;
     "diversity --limit") return ;;
     "diversity --batch-size") return ;;
+    "diversity --save-features") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "diversity --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc spectral vendi' -- "$current")); return ;;
     "diversity --vendi.order") COMPREPLY=($(compgen -W '0.5 1 2 inf' -- "$current")); return ;;
     "diversity --vendi.kernel") COMPREPLY=($(compgen -W 'cosine rbf' -- "$current")); return ;;
     "diversity --vendi.bandwidth") return ;;
+    "diversity --vendi.frequencies") return ;;
     "diversity --bootstrap") return ;;
     "diversity --memorisation.ratio") return ;;
     "diversity --memorisation.list") return ;;
@@ -32,6 +34,7 @@ _plumb_complete() {
     "evaluate-fid --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc spectral vendi' -- "$current")); return ;;
     "evaluate-fid --kid.subsets") return ;;
     "evaluate-fid --kid.subset-size") return ;;
+    "evaluate-fid --kid.items") return ;;
     "evaluate-fid --prdc.precision-k") return ;;
     "evaluate-fid --prdc.density-k") return ;;
     "evaluate-fid --inception-score.splits") return ;;
@@ -48,8 +51,8 @@ _plumb_complete() {
     "export --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "export --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --model") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "finetune --method") COMPREPLY=($(compgen -W 'alignprop ddpo-is ddpo-sf dpok draft draft-lv grpo refl tdpo tdpo-r' -- "$current")); return ;;
-    "finetune --reward") COMPREPLY=($(compgen -W 'brightness class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
+    "finetune --method") COMPREPLY=($(compgen -W 'alignprop ddpo-is ddpo-sf dpok draft draft-lv grpo raft refl tdpo tdpo-r' -- "$current")); return ;;
+    "finetune --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
     "finetune --class") return ;;
     "finetune --seed") return ;;
     "finetune --epochs") return ;;
@@ -108,6 +111,8 @@ _plumb_complete() {
     "finetune --alignprop.truncation") COMPREPLY=($(compgen -W 'auto uniform per-step' -- "$current")); return ;;
     "finetune --alignprop.target") return ;;
     "finetune --alignprop.scale") return ;;
+    "finetune --raft.best-of") return ;;
+    "finetune --raft.label-drop") return ;;
     "finetune --refl.last") return ;;
     "finetune --refl.standardise") COMPREPLY=($(compgen -W 'base none' -- "$current")); return ;;
     "finetune --refl.target") return ;;
@@ -115,7 +120,7 @@ _plumb_complete() {
     "finetune --lora-rank") return ;;
     "finetune --lora-alpha") return ;;
     "finetune --lora-targets") return ;;
-    "finetune --gold") COMPREPLY=($(compgen -W 'brightness class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
+    "finetune --gold") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
     "finetune --monitor-every") return ;;
     "finetune --monitor-n") return ;;
     "finetune --monitor-bootstrap") return ;;
@@ -136,6 +141,8 @@ _plumb_complete() {
     "ingest --format") COMPREPLY=($(compgen -W 'auto cifar folder idx npy' -- "$current")); return ;;
     "ingest --labels") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "ingest --size") return ;;
+    "ingest --tile") return ;;
+    "ingest --shrink") return ;;
     "ingest --channels") COMPREPLY=($(compgen -W 'auto grey rgb' -- "$current")); return ;;
     "ingest --array") return ;;
     "ingest --label-array") return ;;
@@ -170,6 +177,7 @@ _plumb_complete() {
     "pretrain --prediction-type") COMPREPLY=($(compgen -W 'epsilon sample v_prediction' -- "$current")); return ;;
     "pretrain --timestep-spacing") COMPREPLY=($(compgen -W 'leading trailing linspace' -- "$current")); return ;;
     "pretrain --steps-offset") return ;;
+    "pretrain --table-dtype") COMPREPLY=($(compgen -W 'float64 float32' -- "$current")); return ;;
     "pretrain --save-every") return ;;
     "pretrain --time-limit") return ;;
     "pretrain --resume") COMPREPLY=($(compgen -W 'auto never' -- "$current")); return ;;
@@ -185,6 +193,7 @@ _plumb_complete() {
     "report --title") return ;;
     "report --rows") return ;;
     "report --columns") return ;;
+    "report --front-reward") return ;;
     "report --output"|"report -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "report --svg") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "report --png") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
@@ -230,6 +239,8 @@ _plumb_complete() {
     "sample --eta") return ;;
     "sample --guidance-scale") return ;;
     "sample --lora-scale") return ;;
+    "sample --aig") COMPREPLY=($(compgen -W 'linear power:2 power:4 step:0.6 constant:0.5 base ft' -- "$current")); return ;;
+    "sample --base") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "sample --batch-size") return ;;
     "sample --output"|"sample -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "sample --threads"|"sample -j") return ;;
@@ -237,7 +248,7 @@ _plumb_complete() {
     "sample --precision") COMPREPLY=($(compgen -W 'fp32 bf16 fp16' -- "$current")); return ;;
     "sample --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "sample --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "score --reward") COMPREPLY=($(compgen -W 'brightness class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
+    "score --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
     "score --sum") return ;;
     "score --weights") return ;;
     "score --batch-size") return ;;
@@ -253,15 +264,15 @@ _plumb_complete() {
   fi
   case $tool in
     check) COMPREPLY=($(compgen -W '--lineage --finite --no-finite --digest --no-digest --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    diversity) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --metric --per-class --no-per-class --vendi.order --vendi.kernel --vendi.bandwidth --bootstrap --memorisation.ratio --memorisation.list --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    evaluate-fid) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --save-stats --metric --allow-rank-deficient --kid.subsets --kid.subset-size --prdc.precision-k --prdc.density-k --inception-score.splits --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    diversity) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --metric --per-class --no-per-class --vendi.order --vendi.kernel --vendi.bandwidth --vendi.frequencies --bootstrap --memorisation.ratio --memorisation.list --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    evaluate-fid) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --save-stats --metric --allow-rank-deficient --kid.subsets --kid.subset-size --kid.items --prdc.precision-k --prdc.density-k --inception-score.splits --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     export) COMPREPLY=($(compgen -W '--to --output -o --force --limit --by-class --layout --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    finetune) COMPREPLY=($(compgen -W '--model --method --reward --class --seed --epochs --samples-per-epoch --batch-size --sampler-steps --eta --guidance-scale --train-batch-size --grad-accumulation --inner-epochs --timestep-fraction --max-step-gain --update-order --step-order --lr --weight-decay --grad-clip --clip-range --logprob-reduce --advantage --tracker-size --tracker-min --advantage-clip --constraint --constraint-lr --constraint-max --kl-coef --kl-form --kl-penalty --kl-shape --kl-target --kl-horizon --tdpo.features --tdpo.gamma --tdpo.whitening --tdpo.critic-lr --tdpo.critic-eps --tdpo.critic-clip --tdpo.critic-init --tdpo.critic-relu --tdpo.dormant-threshold --tdpo.probe-n --tdpo.probe --tdpo.reset --tdpo.reset-every --tdpo.reset-seed --dpok.reward --dpok.clip --dpok.value-lr --dpok.value-updates --dpok.value-batch --grpo.std --draft.k --draft.lv-n --draft.lv-include-base --alignprop.truncation --alignprop.target --alignprop.scale --refl.last --refl.standardise --refl.target --refl.scale --direct.checkpoint --lora-rank --lora-alpha --lora-targets --full --merge --gold --monitor-every --monitor-n --monitor-bootstrap --monitor-features --stop --keep --reward-timeout --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    ingest) COMPREPLY=($(compgen -W '--format --labels --size --channels --array --label-array --class-names --from --skip --limit --held-out --part --seed --batch-size --output -o --force --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    pretrain) COMPREPLY=($(compgen -W '--denoiser --init --unconditional --steps --batch-size --lr --lr-warmup --lr-schedule --weight-decay --grad-clip --ema-decay --min-snr-gamma --label-drop --flip --seed --num-train-timesteps --beta-schedule --beta-start --beta-end --prediction-type --timestep-spacing --steps-offset --set-alpha-to-one --clip-sample --save-every --time-limit --resume --log-every --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    report) COMPREPLY=($(compgen -W '--log --title --rows --columns --pool-seeds --output -o --svg --png --tsv --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    finetune) COMPREPLY=($(compgen -W '--model --method --reward --class --seed --epochs --samples-per-epoch --batch-size --sampler-steps --eta --guidance-scale --train-batch-size --grad-accumulation --inner-epochs --timestep-fraction --max-step-gain --update-order --step-order --lr --weight-decay --grad-clip --clip-range --logprob-reduce --advantage --tracker-size --tracker-min --advantage-clip --constraint --constraint-lr --constraint-max --kl-coef --kl-form --kl-penalty --kl-shape --kl-target --kl-horizon --tdpo.features --tdpo.gamma --tdpo.whitening --tdpo.critic-lr --tdpo.critic-eps --tdpo.critic-clip --tdpo.critic-init --tdpo.critic-relu --tdpo.dormant-threshold --tdpo.probe-n --tdpo.probe --tdpo.reset --tdpo.reset-every --tdpo.reset-seed --dpok.reward --dpok.clip --dpok.value-lr --dpok.value-updates --dpok.value-batch --grpo.std --draft.k --draft.lv-n --draft.lv-include-base --alignprop.truncation --alignprop.target --alignprop.scale --raft.best-of --raft.label-drop --refl.last --refl.standardise --refl.target --refl.scale --direct.checkpoint --lora-rank --lora-alpha --lora-targets --full --merge --gold --monitor-every --monitor-n --monitor-bootstrap --monitor-features --stop --keep --reward-timeout --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    ingest) COMPREPLY=($(compgen -W '--format --labels --size --tile --shrink --channels --array --label-array --class-names --from --skip --limit --held-out --part --seed --batch-size --output -o --force --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    pretrain) COMPREPLY=($(compgen -W '--denoiser --init --unconditional --steps --batch-size --lr --lr-warmup --lr-schedule --weight-decay --grad-clip --ema-decay --min-snr-gamma --label-drop --flip --seed --num-train-timesteps --beta-schedule --beta-start --beta-end --prediction-type --timestep-spacing --steps-offset --set-alpha-to-one --clip-sample --table-dtype --save-every --time-limit --resume --log-every --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    report) COMPREPLY=($(compgen -W '--log --title --rows --columns --pool-seeds --front --front-reward --output -o --svg --png --tsv --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     reward-train) COMPREPLY=($(compgen -W '--network --target --test --type --labels --label-noise --held-out --epochs --steps --batch-size --lr --lr-warmup --weight-decay --grad-clip --label-smoothing --flip --shift --evaluate-every --patience --calibrate --seed --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    sample) COMPREPLY=($(compgen -W '--model --count -n --class --seed --first --shard --sampler --steps --eta --guidance-scale --lora-scale --batch-size --output -o --force --compress --dry-run --threads -j --device --precision --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    sample) COMPREPLY=($(compgen -W '--model --count -n --class --seed --first --shard --sampler --steps --eta --guidance-scale --lora-scale --aig --base --batch-size --output -o --force --compress --dry-run --threads -j --device --precision --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     score) COMPREPLY=($(compgen -W '--reward --sum --weights --batch-size --timeout --output -o --force --compress --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
   esac
 }
