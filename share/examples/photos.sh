@@ -2,7 +2,7 @@
 # photos FOLDER: the whole job on colour photographs. 2,212 tiles of 64x64 from 12 nature photos, a diffusion model trained on
 # them, the model tuned for small JPEG files by the reward's own gradient, and BRISQUE beside it: an image-quality score that was
 # fitted to what people said of other pictures, and that nothing here trains on. Sampled with and without the base model in the early
-# steps (AIG). Ends with a page. An hour on two cores, most of it the training; the 19 MB of the feature network are fetched once.
+# steps (AIG). Ends with two pages. An hour on two cores, most of it the training; the 19 MB of the feature network are fetched once.
 #
 #   share/examples/photos.sh runs/photos
 #   STEPS=20000 share/examples/photos.sh runs/better      a better model
