@@ -18,7 +18,7 @@ void describe(OptionTable& t, Options& o) {
   t.add("to", &o.to, "format to write").one_of(io::exporter_names()).metavar("FORMAT").required();
   t.add("output", &o.how.path, "file or folder to make").short_name('o').metavar("PATH").file().required().runtime();
   t.add("force", &o.how.force, "replace the file, or add to a folder that is not empty").runtime();
-  t.add("limit", &o.how.limit, "the first N items only; 0 = all (png, npy, npz, csv)").range(0, 1e15);
+  t.add("limit", &o.how.limit, "the first N items only; 0 = all (png, npy, npz, csv, fasta)").range(0, 1e15);
   t.add("by-class", &o.how.by_class, "a sub-folder for each class (png)");
   t.add("layout", &o.how.layout, "order of the axes of images; nhwc also names the arrays arr_0 and arr_1 (npy, npz)")
       .one_of({"nchw", "nhwc"});

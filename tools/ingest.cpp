@@ -1,10 +1,8 @@
 // ingest: outside data -> dataset, a diffusers model -> model.   Man page: ingest(1).   SPDX-License-Identifier: Apache-2.0
-#include <filesystem>
-
 #include "cli/tool.h"
+#include "core/log.h"
 #include "core/philox.h"
 #include "core/progress.h"
-#include "core/sha256.h"
 #include "core/text.h"
 #include "io/diffusers.h"
 #include "io/importer.h"
@@ -32,14 +30,15 @@ std::vector<std::string> formats() {
 void describe(OptionTable& t, Options& o) {
   t.group("What to read");
   t.add("format", &o.format, "format of the data; auto looks at its content").one_of(formats());
-  io::describe(t, o.how);
   t.add("class-names", &o.class_names, "names of labels 0, 1, ..., comma-separated").metavar("NAME,...");
   t.add("from", &o.from, "read a model instead: a folder that diffusers' save_pretrained wrote").one_of({"diffusers"});
+  io::describe(t, o.how);
   t.group("Which items");
   t.add("skip", &o.skip, "leave out the first N items").range(0, 1e15);
   t.add("limit", &o.limit, "at most N items; 0 = all").range(0, 1e15);
   t.add("held-out", &o.held_out, "share of the items that belongs to the held-out part").range(0, 1);
-  t.add("part", &o.part, "which part to keep: an item's part depends on --seed and its index only").one_of({"train", "held-out"});
+  t.add("part", &o.part, "which part to keep: it depends on --seed and an item's index only, for sequences on their record's")
+      .one_of({"train", "held-out"});
   t.add("seed", &o.seed, "seed of the split");
   t.group("Reading");
   t.add("batch-size", &o.batch_size, "items read at a time; affects memory only").range(1, 1 << 20).runtime();
@@ -50,22 +49,11 @@ void describe(OptionTable& t, Options& o) {
   t.positional(&o.how.paths, "PATH...", "files, or one folder");
 }
 
-/// {files: [{name, sha256}]}; of many files, their number and the digest of the list that sha256sum would print.
-io::Json source_of(const std::vector<std::string>& paths) {
-  io::Json files = io::Json::array();
-  std::string list;
-  for (const std::string& path : paths) {
-    const std::string name = std::filesystem::path(path).filename().string(), digest = sha256_of_file(path);
-    files.push_back({{"name", name}, {"sha256", digest}});
-    list += digest + "  " + name + "\n";
-  }
-  if (paths.size() <= 32) return {{"files", files}};
-  return {{"count", paths.size()}, {"sha256", sha256_of(list)}};
-}
-
 int ingest_model(cli::Context& context, const Options& o) {
   if (o.how.paths.size() != 1) throw Error(Exit::kUsage, "--from", "needs the model's folder", "ingest --from diffusers DIR");
-  for (const char* option : {"format", "labels", "tile", "shrink", "channels", "array", "label-array", "class-names", "skip", "limit", "held-out", "part", "seed"}) {
+  for (const char* option : {"format", "labels", "tile", "shrink", "channels", "array", "label-array", "alphabet", "length", "window",
+                             "stride", "strands", "unique", "header", "sequence-column", "value-column", "label-column", "class-names",
+                             "skip", "limit", "held-out", "part", "seed"}) {
     if (context.was_set(option)) throw Error(Exit::kUsage, std::string("--") + option, "has no meaning with --from");
   }
   const int64_t side = o.how.size.empty() ? 0 : parse_int(o.how.size, "--size");
@@ -77,19 +65,25 @@ int ingest_model(cli::Context& context, const Options& o) {
   manifest.json()["space"] = model.space.to_json();
   manifest.json()["model"] = {{"denoiser", model.denoiser}, {"schedule", model.schedule}, {"num_classes", model.num_classes},
                               {"parameters", parameters}};
-  manifest.json()["source"] = source_of(model.files);
+  manifest.json()["source"] = io::describe_files(model.files);
   return context.finish(writer, manifest);
 }
 
-/// The items that --skip, --limit and --held-out let through, by their index in the source.
+/// The items that --skip, --limit and --held-out let through, by their index in the source and that of their group.
 class Selection {
  public:
   explicit Selection(const Options& o) : o_(o) {}
   bool done() const { return o_.limit > 0 && kept_ >= o_.limit; }
-  bool take(int64_t index) {
+  /// How many items to read at once from `index` on: none beyond the last that is taken, or what the manifest counts would
+  /// depend on the size of the batches.
+  int64_t batch(int64_t index) const {
+    if (o_.limit == 0) return o_.batch_size;
+    return std::min(o_.batch_size, o_.limit - kept_ + std::max<int64_t>(o_.skip - index, 0));
+  }
+  bool take(int64_t index, int64_t group) {
     if (index < o_.skip || done()) return false;
     if (o_.held_out > 0 || o_.part == "held-out") {
-      const bool out = Philox(o_.seed, Stream::kSplit, static_cast<uint64_t>(index)).uniform() < o_.held_out;
+      const bool out = Philox(o_.seed, Stream::kSplit, static_cast<uint64_t>(group)).uniform() < o_.held_out;
       if (out != (o_.part == "held-out")) return false;
     }
     ++kept_;
@@ -102,33 +96,39 @@ class Selection {
   int64_t kept_ = 0;
 };
 
-/// Copies the selected items and labels. Returns the largest label, -1 without labels.
-int64_t copy_items(io::Importer& importer, const Options& o, Selection& selection, io::H5Writer& writer) {
+/// Copies the selected items, labels and values. Returns the largest label, -1 without labels.
+int64_t copy_items(io::Importer& importer, Selection& selection, io::H5Writer& writer) {
   const io::Space space = importer.space();
   const io::Type type = space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32;
   const size_t item_bytes = static_cast<size_t>(space.numel()) * io::size_of(type);
   writer.create(space.dataset(), type, space.shape);
   if (importer.has_labels()) writer.create("label", io::Type::kI64, {});
+  if (importer.has_values()) writer.create("value", io::Type::kF32, {});
   if (space.type == "sequence") writer.attribute(space.dataset(), "alphabet", space.alphabet);
   std::vector<uint8_t> items, kept;
   std::vector<int64_t> labels, kept_labels;
+  std::vector<float> kept_values;
   int64_t first = 0, largest = -1;
   Progress progress("items", importer.count());
   while (!selection.done()) {
-    const int64_t count = importer.next(o.batch_size, items, labels);
+    const int64_t count = importer.next(selection.batch(first), items, labels);
+    const std::vector<int64_t>& groups = importer.groups();
     if (count == 0) break;
     kept.clear();
     kept_labels.clear();
+    kept_values.clear();
     for (int64_t i = 0; i < count; ++i) {
-      if (!selection.take(first + i)) continue;
+      if (!selection.take(first + i, groups.empty() ? first + i : groups[static_cast<size_t>(i)])) continue;
       const auto begin = items.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * item_bytes);
       kept.insert(kept.end(), begin, begin + static_cast<std::ptrdiff_t>(item_bytes));
+      if (importer.has_values()) kept_values.push_back(importer.values()[static_cast<size_t>(i)]);
       if (labels.empty()) continue;
       kept_labels.push_back(labels[static_cast<size_t>(i)]);
       largest = std::max(largest, kept_labels.back());
     }
     writer.append(space.dataset(), type, static_cast<int64_t>(kept.size() / item_bytes), kept.data());
     if (importer.has_labels()) writer.append("label", io::Type::kI64, static_cast<int64_t>(kept_labels.size()), kept_labels.data());
+    if (importer.has_values()) writer.append("value", io::Type::kF32, static_cast<int64_t>(kept_values.size()), kept_values.data());
     first += count;
     progress.update(first);
   }
@@ -141,11 +141,12 @@ int ingest_data(cli::Context& context, const Options& o) {
   const auto importer = io::make_importer(o.format, o.how);
   if (context.dry_run()) {
     return context.finish_dry_run({{"space", importer->space().to_json()}, {"items_in_source", importer->count()},
-                                   {"labels", importer->has_labels()}, {"files", importer->files()}});
+                                   {"labels", importer->has_labels()}, {"values", importer->has_values()}, {"files", importer->files()}});
   }
   io::H5Writer writer = context.create("dataset");
   Selection selection(o);
-  const int64_t largest = copy_items(*importer, o, selection, writer);
+  const int64_t largest = copy_items(*importer, selection, writer);
+  for (const std::string& remark : importer->remarks()) log::warn(o.how.paths[0], ": ", remark, " and are left out");
   if (selection.kept() == 0) throw Error(Exit::kBadInput, o.how.paths[0], "no item is left", "look at --skip, --limit and --held-out");
   io::Manifest manifest = context.manifest("dataset");
   io::Json& json = manifest.json();
@@ -159,7 +160,7 @@ int ingest_data(cli::Context& context, const Options& o) {
     for (int64_t label = static_cast<int64_t>(classes.size()); label <= largest; ++label) classes.push_back(std::to_string(label));
     json["classes"] = classes;
   }
-  json["source"] = source_of(importer->files());
+  json["source"] = io::describe_files(importer->files());
   for (const auto& [what, count] : importer->tally()) json["source"][what] = count;
   return context.finish(writer, manifest);
 }

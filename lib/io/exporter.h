@@ -14,7 +14,7 @@ struct ExportOptions {
   bool force = false;            ///< replace a file, add to a folder that is not empty
   bool by_class = false;         ///< png: a sub-folder for each class
   std::string layout = "nchw";   ///< npy, npz: order of image axes, nchw or nhwc
-  int64_t limit = 0;             ///< png, npy, npz, csv: the first items only; 0 = all
+  int64_t limit = 0;             ///< png, npy, npz, csv, fasta: the first items only; 0 = all
   bool compress = false;         ///< npz: deflate
 };
 

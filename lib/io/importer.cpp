@@ -6,8 +6,10 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/sha256.h"
 #include "core/text.h"
 #include "io/importers/common.h"
+#include "io/importers/sequences.h"
 
 namespace plumb::io {
 
@@ -46,6 +48,33 @@ void describe(OptionTable& table, ImportOptions& options) {
       .one_of({"auto", "grey", "rgb"});
   table.add("array", &options.array, "NPZ: name of the array of items");
   table.add("label-array", &options.label_array, "NPZ: name of the array of labels");
+  table.group("Sequences");
+  table.add("alphabet", &options.alphabet, "dna (the default), rna, protein, or the letters in the order of their codes")
+      .metavar("NAME|LETTERS")
+      .suggest({"dna", "rna", "protein"});
+  table.add("length", &options.length, "keep records of N letters only; 0 = all must be as long as the first")
+      .range(0, kLongestSequence);
+  table.add("window", &options.window, "cut records into windows of N letters; 0 = keep them whole").range(0, kLongestSequence);
+  table.add("stride", &options.stride, "letters from one window's start to the next; 0 = those of a window").range(0, 1e12);
+  table.add("strands", &options.strands, "both: after each item its reverse complement (DNA, RNA)")
+      .one_of({"forward", "both"});
+  table.add("unique", &options.unique, "leave out sequences that came before");
+  table.add("header", &options.header, "table: whether the first row names the columns").one_of({"auto", "yes", "no"});
+  table.add("sequence-column", &options.sequence_column, "table: column of the sequences").metavar("NAME|N");
+  table.add("value-column", &options.value_column, "table: column of measured values").metavar("NAME|N");
+  table.add("label-column", &options.label_column, "table: column of classes").metavar("NAME|N");
+}
+
+nlohmann::ordered_json describe_files(const std::vector<std::string>& paths) {
+  nlohmann::ordered_json files = nlohmann::ordered_json::array();
+  std::string list;
+  for (const std::string& path : paths) {
+    const std::string name = std::filesystem::path(path).filename().string(), digest = sha256_of_file(path);
+    files.push_back({{"name", name}, {"sha256", digest}});
+    list += digest + "  " + name + "\n";
+  }
+  if (paths.size() <= 32) return {{"files", files}};
+  return {{"count", paths.size()}, {"sha256", sha256_of(list)}};
 }
 
 void refuse_unused(const ImportOptions& options, const std::string& name, const std::vector<std::string>& used) {
@@ -55,7 +84,17 @@ void refuse_unused(const ImportOptions& options, const std::string& name, const 
                                                         {"shrink", options.shrink != 1},
                                                         {"channels", options.channels != "auto"},
                                                         {"array", !options.array.empty()},
-                                                        {"label-array", !options.label_array.empty()}};
+                                                        {"label-array", !options.label_array.empty()},
+                                                        {"alphabet", !options.alphabet.empty()},
+                                                        {"length", options.length != 0},
+                                                        {"window", options.window != 0},
+                                                        {"stride", options.stride != 0},
+                                                        {"strands", options.strands != "forward"},
+                                                        {"unique", options.unique},
+                                                        {"header", options.header != "auto"},
+                                                        {"sequence-column", !options.sequence_column.empty()},
+                                                        {"value-column", !options.value_column.empty()},
+                                                        {"label-column", !options.label_column.empty()}};
   for (const auto& [option, is_set] : given) {
     if (is_set && std::find(used.begin(), used.end(), option) == used.end()) {
       throw Error(Exit::kUsage, "--" + option, "has no meaning for the importer " + name, "leave it out");

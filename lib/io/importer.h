@@ -22,6 +22,15 @@ struct ImportOptions {
   std::string channels = "auto";    ///< folder: grey, rgb, or auto (rgb if the first image has colour channels)
   std::string array;                ///< npz: array of the items; "" = the only one of 2 or more dimensions
   std::string label_array;          ///< npz: array of the labels; "" = "labels", "label" or "y" if there is one
+  // sequences
+  std::string alphabet;             ///< dna, rna, protein, or the letters themselves; "" = dna
+  int64_t length = 0;               ///< records of this length only; 0 = that of the first, and no other may come
+  int64_t window = 0;               ///< length of the windows that records are cut into; 0 = records stay whole
+  int64_t stride = 0;               ///< letters from the start of one window to the next; 0 = window
+  std::string strands = "forward";  ///< forward, or both: each item is followed by its reverse complement
+  bool unique = false;              ///< leave out items that were there before
+  std::string header = "auto";      ///< table: whether the first row names the columns: auto, yes, no
+  std::string sequence_column, value_column, label_column;  ///< table: name, or number from 1; "" = found by name, none, none
 };
 
 /// Adds the rows for all of ImportOptions but `paths` to a tool's table.
@@ -38,12 +47,28 @@ class Importer {
   virtual std::vector<std::string> label_names() const { return {}; }  ///< of labels 0, 1, ...; may be empty
   /// Every file it reads, in order, for the digests in the manifest (folders: only after the last item).
   virtual std::vector<std::string> files() const = 0;
+  /// Measured values beside the items.
+  virtual bool has_values() const { return false; }
   /// What became of the files, where an item is not a whole one, for the manifest's `source`.
   virtual std::map<std::string, int64_t> tally() const { return {}; }
+  /// What was left out so far, "3 of 9 records have ..." each, for warnings after the last item.
+  virtual std::vector<std::string> remarks() const { return {}; }
   /// Replaces `items` by up to `max` next items (numel bytes each, or numel float32) and `labels` by theirs (empty
   /// without labels). Returns how many; 0 at the end.
   virtual int64_t next(int64_t max, std::vector<uint8_t>& items, std::vector<int64_t>& labels) = 0;
+  /// Of the items that next() gave last: their values (if it has values), and the records that they were cut from, so that a
+  /// split can keep these together (empty: each item is its own).
+  virtual const std::vector<float>& values() const { return no_values_; }
+  virtual const std::vector<int64_t>& groups() const { return no_groups_; }
+
+ private:
+  std::vector<float> no_values_;
+  std::vector<int64_t> no_groups_;
 };
+
+/// {files: [{name, sha256}]} for a manifest's `source`; of more than 32 files {count, sha256}: their number and the digest of the
+/// list that sha256sum would print.
+nlohmann::ordered_json describe_files(const std::vector<std::string>& paths);
 
 /// One row of the registry.
 struct ImporterRow {

@@ -45,6 +45,10 @@ def inputs():
     subprocess.run([sys.executable, ROOT / "tests/cli/data/make.py", "idx", "vectors", "tiny", "unet"], check=True)
     pathlib.Path("net.json").write_text(json.dumps(NETWORK))
     pathlib.Path("img.idx.gz").write_bytes(gzip.compress(pathlib.Path("img.idx").read_bytes(), mtime=0))
+    pathlib.Path("seq.fa").write_text(">a x\nACGTAC\nGT\n>b\nTTGCNNAC\n>c\nGGCAGGCA\n")
+    pathlib.Path("seq.fa.gz").write_bytes(gzip.compress(pathlib.Path("seq.fa").read_bytes(), mtime=0))
+    pathlib.Path("seq.csv").write_text('name,seq,y,kind\n"a ""1""",ACGT,0.5,x\nb,GGTA,-1e-3,y\n"c\nd",TTTT,,x\n')
+    pathlib.Path("seq.csv.gz").write_bytes(gzip.compress(pathlib.Path("seq.csv").read_bytes(), mtime=0))
     pathlib.Path("cifar.bin").write_bytes(bytes(i % 251 for i in range(3073)))
     run("ingest", "img.idx", "--labels", "lab.idx", "-o", "data.h5")
     run("pretrain", "data.h5", "--denoiser", "tiny.json", "--steps", "2", "--batch-size", "2", "-o", "model.h5")
@@ -68,6 +72,10 @@ CASES = {
     "ingest-idx-labels": ("lab.idx", "cut.idx", "ingest img.idx --labels cut.idx -o out.h5", False),
     "ingest-gz": ("img.idx.gz", "cut.gz", "ingest cut.gz --format idx -o out.h5", False),
     "ingest-cifar": ("cifar.bin", "cut.bin", "ingest cut.bin --format cifar -o out.h5", False),
+    "ingest-fasta": ("seq.fa", "cut.fa", "ingest cut.fa --window 4 --stride 1 --strands both --format fasta -o out.h5", True),
+    "ingest-fasta-gz": ("seq.fa.gz", "cut.gz", "ingest cut.gz --format fasta -o out.h5", False),
+    "ingest-table": ("seq.csv", "cut.csv", "ingest cut.csv --format table --length 4 --sequence-column 2 --value-column 3 --label-column 4 -o out.h5", True),
+    "ingest-table-gz": ("seq.csv.gz", "cut.gz", "ingest cut.gz --format table --length 4 --value-column y --label-column kind -o out.h5", False),
     "ingest-npy": ("v.npy", "cut.npy", "ingest cut.npy -o out.h5", False),
     "ingest-npz": ("items.npz", "cut.npz", "ingest cut.npz -o out.h5", False),
     "ingest-png": ("one.png", "folder/cut.png", "ingest folder -o out.h5", False),

@@ -94,6 +94,30 @@ TEST_SUITE("exporter") {
     CHECK(d.read_f32("unet.conv_in.lora_A.weight") == std::vector<float>{1, 2, 3, 4, 5, 6});
     CHECK(d.read_f32("unet.conv_in.lora_B.weight") == std::vector<float>{2, 4, 6, 8});
   }
+  TEST_CASE("fasta and csv: letters, and the rewards of these very items, the nearest first") {
+    Folder folder;
+    const Json space{{"type", "sequence"}, {"shape", {3}}, {"alphabet", "ACGT"}};
+    const auto write = [&](const std::string& name, const std::string& kind, const Json& inputs, const std::vector<std::pair<std::string, std::vector<float>>>& columns,
+                           const std::vector<uint8_t>& codes = {}) {
+      plumb::io::H5Writer writer(folder / name);
+      if (!codes.empty()) writer.write("sequences", Type::kU8, {static_cast<int64_t>(codes.size()) / 3, 3}, codes.data());
+      for (const auto& [column, values] : columns) writer.write(column, Type::kF32, {static_cast<int64_t>(values.size())}, values.data());
+      return plumb::io::commit_artefact(writer, Manifest(Json{{"format", "plumb/1"}, {"kind", kind}, {"count", 2}, {"space", space}, {"inputs", inputs}}));
+    };
+    const Manifest items = write("d.h5", "dataset", Json::object(), {{"value", {0.1F, -2}}}, {0, 1, 2, 3, 3, 0});
+    const Manifest older = write("s.h5", "scores", {{"dataset", items.json()}}, {{"reward/gc", {5, 6}}, {"reward/x y", {7, 1e-9F}}});
+    const Manifest newer = write("t.h5", "scores", {{"dataset", items.json()}, {"scores", older.json()}}, {{"reward/gc", {0.5F, 0.25F}}});
+    run("fasta", newer, folder / "a.fa");
+    CHECK(plumb::io::read_file(folder / "a.fa") ==
+          ">000000 value=0.1 reward/gc=0.5 reward/x y=7\nACG\n>000001 value=-2 reward/gc=0.25 reward/x y=1e-09\nTTA\n");
+    run("csv", newer, folder / "a.csv");
+    CHECK(plumb::io::read_file(folder / "a.csv") == "index,sequence,value,reward/gc,reward/x y\n0,ACG,0.1,0.5,7\n1,TTA,-2,0.25,1e-09\n");
+    const Manifest odd = write("o.h5", "dataset", Json::object(), {}, {0, 1, 2, 3, 4, 0});
+    CHECK_THROWS_WITH_AS(run("fasta", odd, folder / "o.fa"), doctest::Contains("item 1 holds code 4, its alphabet is ACGT"), plumb::Error);
+    CHECK_FALSE(fs::exists(folder / "o.fa"));
+    const Manifest few = write("f.h5", "scores", {{"dataset", items.json()}}, {{"reward/gc", {5}}});
+    CHECK_THROWS_WITH_AS(run("csv", few, folder / "f.csv"), doctest::Contains("fewer values of 'reward/gc' than items"), plumb::Error);
+  }
   TEST_CASE("statistics: mu and sigma in float64") {
     Folder folder;
     const double mu[2] = {1, 2}, sigma[4] = {1, 0.5, 0.5, 2};

@@ -10,66 +10,24 @@
 #include "io/jpeg.h"
 #include "io/npy.h"
 #include "io/zip.h"
+#include "unit/io/imported.h"
 #include "unit/io/scratch.h"
 
 namespace plumb::io {
 using test::check_error;
 using test::check_every_cut;
+using test::from;
+using test::gzip;
+using test::import_all;
+using test::Imported;
 using test::put;
 using test::Scratch;
 
 namespace {
 
-struct Imported {
-  Space space;
-  std::string items;
-  std::vector<int64_t> labels;
-  std::vector<std::string> names;
-};
-
-/// Everything of an importer, in batches of `batch`, with its promises checked.
-Imported import_all(const std::string& name, const ImportOptions& options, int64_t batch = 2) {
-  const auto importer = make_importer(name, options);
-  Imported all{importer->space(), "", {}, importer->label_names()};
-  std::vector<uint8_t> items;
-  std::vector<int64_t> labels;
-  int64_t total = 0;
-  for (int64_t n = 0; (n = importer->next(batch, items, labels)) > 0; total += n) {
-    REQUIRE(n <= batch);
-    REQUIRE(static_cast<int64_t>(items.size()) == n * all.space.numel() * (all.space.stored_as_bytes() ? 1 : 4));
-    REQUIRE(labels.size() == (importer->has_labels() ? static_cast<size_t>(n) : 0));
-    all.items.append(items.begin(), items.end());
-    all.labels.insert(all.labels.end(), labels.begin(), labels.end());
-  }
-  CHECK(importer->next(batch, items, labels) == 0);
-  CHECK(importer->count() == total);
-  return all;
-}
-
-ImportOptions from(const std::vector<std::string>& paths) {
-  ImportOptions options;
-  options.paths = paths;
-  return options;
-}
-
 std::string u32(uint32_t value) {
   return {static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8),
           static_cast<char>(value)};
-}
-
-/// A gzip file (RFC 1952): its fixed header, a deflate stream taken out of a zip archive, checksum and size.
-std::string gzip(const std::string& bytes) {
-  const Scratch scratch;
-  ZipWriter writer(true);
-  writer.add("x", bytes);
-  const std::string archive = writer.finish();
-  put(scratch / "x.zip", archive);
-  const ZipEntry entry = ZipReader(scratch / "x.zip").entries().at(0);
-  std::string packed = std::string("\x1f\x8b\x08\0\0\0\0\0\0\x03", 10) + archive.substr(30 + 1, entry.packed);
-  for (const uint32_t word : {entry.crc, static_cast<uint32_t>(bytes.size())}) {
-    for (int shift = 0; shift < 32; shift += 8) packed += static_cast<char>(word >> shift & 255);
-  }
-  return packed;
 }
 
 std::string ramp(size_t size, int first = 0) {
