@@ -23,7 +23,7 @@ struct PretrainOptions {
 
 [[maybe_unused]] void describe(plumb::OptionTable& t, PretrainOptions& o) {
   t.group("Model");
-  t.add("denoiser", &o.denoiser, "network: auto (by the size of the items), a preset, a FILE.json with its configuration, or a TorchScript FILE.pt").file();
+  t.add("denoiser", &o.denoiser, "network: auto (by what the items are), a preset, a FILE.json with its configuration, or a TorchScript FILE.pt").file();
   t.add("init", &o.init, "start from this model's network, weights and noise schedule").metavar("MODEL.h5").file();
   t.add("unconditional", &o.unconditional, "do not learn the labels of the dataset");
   t.group("Training");
@@ -51,6 +51,8 @@ struct PretrainOptions {
 #include "core/text.h"
 #include "diffusion/training.h"
 #include "io/json_log.h"
+#include "nn/codec.h"
+#include "nn/denoiser_fit.h"
 
 namespace {
 
@@ -73,7 +75,10 @@ std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOpti
                                            std::vector<std::pair<std::string, io::Manifest>>& inputs) {
   if (o.init.empty()) {
     diffusion::check_schedule_options(o.schedule, [&](const std::string& option) { return ctx.was_set(option); });
-    auto network = nn::make_denoiser(nn::denoiser_preset(o.denoiser, dataset.space(), num_classes), o.denoiser);
+    io::Json config = nn::denoiser_preset(o.denoiser, dataset.space(), num_classes);
+    nn::fit_timesteps(config, o.schedule.num_train_timesteps);
+    nn::check_prediction_type(config, o.schedule.prediction_type);
+    auto network = nn::make_denoiser(config, o.denoiser);
     nn::initialise(*network, o.training.seed);
     network->to(device);
     return network;
@@ -100,6 +105,7 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   const io::H5Reader file = io::open_artefact(dataset);
   const io::Space space = dataset.space();
   const auto codec = nn::make_codec(space, dataset.label());
+  if (o.training.flip) nn::check_flip(space);
   const int64_t num_classes = o.unconditional ? 0 : count_classes(dataset, file);
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"dataset", dataset}};
   diffusion::ScheduleOptions schedule_options = o.schedule;

@@ -5,7 +5,7 @@
 namespace {
 
 struct RewardTrainOptions {
-  std::string network = "small";
+  std::string network = "auto";
   std::string target;
   std::string test;
   plumb::rewards::RewardTrainingOptions training;
@@ -15,8 +15,9 @@ struct RewardTrainOptions {
 };
 
 [[maybe_unused]] void describe(plumb::OptionTable& t, RewardTrainOptions& o) {
-  t.add("network", &o.network, "a preset, a FILE.json with a configuration, or a TorchScript FILE.pt that maps items in model space to outputs")
-      .suggest({"tiny", "small", "medium"}).file();
+  t.add("network", &o.network, "auto (small for images, else sequence or vector), a preset, a FILE.json with a configuration, or a "
+        "TorchScript FILE.pt that maps items in model space to outputs")
+      .suggest({"auto", "tiny", "small", "medium", "sequence", "vector"}).file();
   t.add("target", &o.target, "regressor: which column of the scores to learn (not needed if there is one)").metavar("COLUMN");
   t.add("test", &o.test, "also report metrics on this dataset (classifier) or these scores (regressor)").metavar("FILE.h5").file();
   plumb::rewards::describe(t, o.training);
@@ -42,6 +43,7 @@ struct RewardTrainOptions {
 #include "core/signals.h"
 #include "core/text.h"
 #include "io/json_log.h"
+#include "nn/codec.h"
 #include "nn/denoiser.h"
 #include "rewards/labelled_items.h"
 #include "rewards/prediction_quality.h"
@@ -83,9 +85,8 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   const io::H5Reader file = io::open_artefact(labelled.items);
   const io::Space space = labelled.items.space();
   const auto codec = nn::make_codec(space, labelled.items.label());
-  if ((training.flip || training.shift > 0) && space.type != "image") {
-    throw Error(Exit::kUsage, training.flip ? "--flip" : "--shift", "is for images, the items are " + space.text());
-  }
+  if (training.flip) nn::check_flip(space);
+  if (training.shift > 0 && space.type != "image") throw Error(Exit::kUsage, "--shift", "is for images, the items are " + space.text());
   const auto num_classes = static_cast<int64_t>(labelled.classes.size());
   const rewards::Split split = rewards::split_items(labelled.target.size(0), training);
   const at::Tensor target = rewards::add_label_noise(labelled.target, num_classes, training);

@@ -20,6 +20,7 @@ void write_tensor(io::H5Writer& file, const std::string& dataset, const Tensor& 
 
 /// Between stored items (what files and rewards see) and model space (what the denoiser sees). The only place that knows
 /// what a space means. image: uint8 [B,C,H,W] <-> float32 in [-1,1], x = u/127.5 - 1, u = round(clamp((x+1)/2) * 255).
+/// sequence: uint8 codes [B,L] <-> [B,K,L] for K letters, 1 at the letter and -1 elsewhere; back by argmax. vector, latent: as they are.
 class Codec {
  public:
   virtual ~Codec() = default;

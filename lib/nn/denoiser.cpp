@@ -5,11 +5,16 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "nn/conv1d_denoiser.h"
+#include "nn/mlp.h"
+#include "nn/subspace_denoiser.h"
 #include "nn/torchscript.h"
 #include "nn/unet2d.h"
 
 namespace plumb::nn {
 namespace {
+
+const std::vector<std::string> kTypes{"unet2d", "conv1d", "mlp", "subspace", "torchscript"};
 
 int64_t whole_number(const io::Json& config, const char* key, int64_t fallback, const std::string& where) {
   if (!config.contains(key)) return fallback;
@@ -62,10 +67,17 @@ Condition Condition::index(const Tensor& order) const {
 
 std::unique_ptr<Denoiser> make_denoiser(const io::Json& config, const std::string& where) {
   if (!config.is_object() || !config.contains("type") || !config.at("type").is_string()) {
-    throw Error(Exit::kUsage, where, "a denoiser config needs a \"type\"", "unet2d or torchscript");
+    throw Error(Exit::kUsage, where, "a denoiser config needs a \"type\"", join(kTypes, ", "));
   }
   const std::string type = config.at("type").get<std::string>();
   if (type == "unet2d") return make_unet2d(config, where);
+  if (type == "conv1d" || type == "mlp" || type == "subspace") {
+    refuse_unknown(config, {"type", "config"}, where);
+    const io::Json network = config.value("config", io::Json::object());
+    if (type == "conv1d") return std::make_unique<Conv1dDenoiser>(Conv1dOptions::from_json(network, where));
+    if (type == "mlp") return std::make_unique<MlpDenoiser>(MlpOptions::from_json(network, where));
+    return SubspaceDenoiser::from_json(network, where);
+  }
   if (type == "torchscript") {
     refuse_unknown(config, {"type", "path", "sha256", "num_classes"}, where);
     if (!config.contains("path") || !config.at("path").is_string()) {
@@ -75,9 +87,9 @@ std::unique_ptr<Denoiser> make_denoiser(const io::Json& config, const std::strin
     const int64_t classes = config.contains("num_classes") && config.at("num_classes") == 0 ? 0 : whole_number(config, "num_classes", 0, where);
     return torchscript_denoiser(io::read_file(path), classes, path);
   }
-  const std::string near = nearest(type, {"unet2d", "torchscript"});
+  const std::string near = nearest(type, kTypes);
   throw Error(Exit::kUsage, where, "unknown denoiser type '" + type + "'",
-              near.empty() ? "unet2d or torchscript" : "did you mean '" + near + "'?");
+              near.empty() ? join(kTypes, ", ") : "did you mean '" + near + "'?");
 }
 
 }  // namespace plumb::nn

@@ -28,12 +28,14 @@ class Denoiser : public Module {
 };
 
 /// Builds an untrained denoiser from its manifest form. Weights are drawn by initialise().
-/// types: "unet2d" (optionally behind a pixel fold, "patch"), "torchscript" (needs "path" of the .pt file).
+/// types: "unet2d" (optionally behind a pixel fold, "patch"), "conv1d" (conv1d_denoiser.h), "mlp" (mlp.h), "subspace"
+/// (subspace_denoiser.h), "torchscript" (needs "path" of the .pt file).
 /// Throws Error(kUsage) naming an unknown type, key or value.
 std::unique_ptr<Denoiser> make_denoiser(const io::Json& config, const std::string& where);
 
 /// The denoiser config of a preset, with what the data decides filled in where the preset leaves it open: channels and size from
-/// the space, and a class table of num_classes + 1 rows (the last is the null class) if num_classes > 0. `preset`: a name
+/// the space, and a class table of num_classes + 1 rows (the last is the null class) if num_classes > 0; what the noise schedule
+/// decides is in denoiser_fit.h. `preset`: a name
 /// (share/presets/denoiser-NAME.json), "auto" (by the space), FILE.json of that form, or a TorchScript FILE.pt.
 /// Throws Error(kUsage) for an unknown name, naming the nearest, or a preset that does not fit the space.
 io::Json denoiser_preset(const std::string& preset, const io::Space& space, int64_t num_classes);

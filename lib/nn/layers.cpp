@@ -10,7 +10,8 @@
 namespace plumb::nn {
 namespace {
 
-/// The adapter's factor is put on its few inner channels, not on the whole output.
+/// The adapter's factor is put on its few inner channels, not on the whole output. B is cast to the output's type, since autocast
+/// leaves in-place sums alone.
 Tensor scaled(const Tensor& x, double factor) { return factor == 1.0 ? x : x * factor; }
 
 }  // namespace
@@ -27,12 +28,33 @@ Tensor Linear::forward(const Tensor& x) {
   Tensor y = at::linear(x, weight_, bias_);
   if (lora_active()) {
     const Tensor low = scaled(at::linear(x, lora_a_), lora_factor());
-    y.view({-1, y.size(-1)}).addmm_(low.view({-1, low.size(-1)}), lora_b_.t());
+    y.view({-1, y.size(-1)}).addmm_(low.view({-1, low.size(-1)}), lora_b_.t().to(y.scalar_type()));
   }
   return y;
 }
 
 void Linear::reset_parameters(WeightInit& init) { init.fan_in_uniform(weight_, bias_); }
+
+Conv1d::Conv1d(int64_t in, int64_t out, int64_t kernel, int64_t padding, int64_t dilation, bool bias)
+    : weight_(at::zeros({out, in, kernel})), padding_(padding), dilation_(dilation) {
+  register_parameter("weight", weight_);
+  if (bias) {
+    bias_ = at::zeros({out});
+    register_parameter("bias", bias_);
+  }
+}
+
+Tensor Conv1d::forward(const Tensor& x) {
+  const int64_t stride = 1;
+  Tensor y = at::conv1d(x, weight_, bias_, stride, padding_, dilation_);
+  if (lora_active()) {
+    const Tensor low = scaled(at::conv1d(x, lora_a_, {}, stride, padding_, dilation_), lora_factor());
+    y.baddbmm_(lora_b_.flatten(1).to(y.scalar_type()).unsqueeze(0).expand({x.size(0), -1, -1}), low);
+  }
+  return y;
+}
+
+void Conv1d::reset_parameters(WeightInit& init) { init.fan_in_uniform(weight_, bias_); }
 
 Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding, bool bias)
     : weight_(at::zeros({out, in, kernel, kernel})), stride_(stride), padding_(padding) {
@@ -47,7 +69,7 @@ Tensor Conv2d::forward(const Tensor& x) {
   Tensor y = at::conv2d(x, weight_, bias_, stride_, padding_);
   if (lora_active()) {
     const Tensor low = scaled(at::conv2d(x, lora_a_, {}, stride_, padding_), lora_factor());
-    const Tensor up = lora_b_.flatten(1).unsqueeze(0).expand({x.size(0), -1, -1});
+    const Tensor up = lora_b_.flatten(1).to(y.scalar_type()).unsqueeze(0).expand({x.size(0), -1, -1});
     y = y.flatten(2).baddbmm_(up, low.flatten(2)).view(y.sizes());
   }
   return y;

@@ -22,6 +22,22 @@ class Linear : public LoraTarget {
   Tensor weight_, bias_;
 };
 
+/// Cross-correlation of x [B,in,L] with weight [out,in,k] of `dilation` positions between its taps, zero padding, stride 1.
+class Conv1d : public LoraTarget {
+ public:
+  Conv1d(int64_t in, int64_t out, int64_t kernel, int64_t padding = 0, int64_t dilation = 1, bool bias = true);
+  /// The length stays: padding = dilation * (kernel - 1) / 2. The kernel must be odd.
+  static int64_t same_padding(int64_t kernel, int64_t dilation = 1) { return dilation * (kernel - 1) / 2; }
+  Tensor forward(const Tensor& x);
+  std::vector<int64_t> weight_shape() const override { return weight_.sizes().vec(); }
+  Tensor& weight() override { return weight_; }
+  void reset_parameters(WeightInit& init) override;
+
+ private:
+  Tensor weight_, bias_;
+  int64_t padding_, dilation_;
+};
+
 /// Cross-correlation of x [B,in,H,W] with weight [out,in,k,k], zero padding.
 class Conv2d : public LoraTarget {
  public:

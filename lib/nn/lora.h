@@ -1,4 +1,4 @@
-// Low-rank adapters on Linear and Conv2d layers.   SPDX-License-Identifier: Apache-2.0
+// Low-rank adapters on Linear, Conv1d and Conv2d layers.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
 #include <vector>
@@ -9,23 +9,23 @@
 namespace plumb::nn {
 
 /// y = W x + scale * (alpha / rank) * B (A x). Source: Hu et al. 2022, "LoRA", sec. 4.1; on convolutions A keeps the kernel
-/// and B is 1x1 (as PEFT and Kohya do).
+/// and B has kernel 1 (as PEFT and Kohya do).
 struct LoraOptions {
   int64_t rank = 4;
   double alpha = 0;                    ///< 0: equal to rank (scale 1)
-  std::vector<std::string> targets;    ///< suffixes of module names, e.g. "to_q"; {"all"} = each Linear and Conv2d
+  std::vector<std::string> targets;    ///< suffixes of module names, e.g. "to_q"; {"all"} = each Linear, Conv1d and Conv2d
   io::Json to_json() const;            ///< the manifest's model.lora: {"rank","alpha","targets"}
   static LoraOptions from_json(const io::Json& json, const std::string& where);
 };
 
-/// A layer that can carry an adapter. lora_A [rank,in,(kh,kw)] ~ N(0, 1/rank^2), lora_B [out,rank,(1,1)] = 0.
+/// A layer that can carry an adapter. lora_A [rank,in,(kernel)] ~ N(0, 1/rank^2), lora_B [out,rank,(1..)] = 0.
 class LoraTarget : public Module {
  public:
   void attach_lora(int64_t rank, double alpha, uint64_t seed, uint64_t index);
   bool has_lora() const { return lora_a_.defined(); }
   void set_lora_scale(double scale) { lora_scale_ = scale; }
   Tensor lora_a_, lora_b_;
-  virtual std::vector<int64_t> weight_shape() const = 0;   // [out,in] or [out,in,kh,kw]
+  virtual std::vector<int64_t> weight_shape() const = 0;   // [out,in], [out,in,k] or [out,in,kh,kw]
   virtual Tensor& weight() = 0;
   void merge_lora();    ///< W <- W + delta, then detaches
   void detach_lora();

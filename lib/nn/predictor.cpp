@@ -2,13 +2,17 @@
 #include "nn/predictor.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include <ATen/ATen.h>
 
 #include "core/error.h"
 #include "core/share.h"
 #include "core/text.h"
+#include "nn/conv1d_predictor.h"
 #include "nn/data.h"
+#include "nn/mlp_predictor.h"
 #include "nn/resnet.h"
 #include "nn/torchscript.h"
 
@@ -16,6 +20,7 @@ namespace plumb::nn {
 namespace {
 
 const std::string kFolder = "presets", kPrefix = "reward-", kGroup = "network", kTorchScript = "torchscript";
+const std::string kTypes = "resnet, conv1d, mlp or torchscript";
 
 std::vector<std::string> preset_names() {
   std::vector<std::string> names;
@@ -35,18 +40,45 @@ void refuse_unknown(const io::Json& config, const std::vector<std::string>& know
 
 std::string type_of(const io::Json& config, const std::string& where) {
   if (!config.is_object() || !config.contains("type") || !config.at("type").is_string()) {
-    throw Error(Exit::kUsage, where, "a network config needs a \"type\"", "resnet or torchscript");
+    throw Error(Exit::kUsage, where, "a network config needs a \"type\"", kTypes);
   }
   return config.at("type").get<std::string>();
+}
+
+/// Sets what the data decide: outputs, and channels or elements. The network must fit the items.
+void fit(io::Json& config, const std::string& type, const io::Space& space, int64_t outputs, const std::string& where) {
+  if (type == kTorchScript) config["outputs"] = outputs;
+  if (type != "resnet" && type != "conv1d" && type != "mlp") return;
+  if (config.contains("config") && !config.at("config").is_object()) throw Error(Exit::kUsage, where, "the network's config is not an object");
+  io::Json& network = config["config"];
+  const std::vector<int64_t> shape = make_codec(space, "--network")->model_shape();
+  if (type == "resnet" && space.type != "image") {
+    throw Error(Exit::kUsage, "--network", "a resnet needs images, the items are " + space.text(), "--network auto, or a TorchScript FILE.pt");
+  }
+  if (type == "conv1d" && shape.size() != 2) {
+    throw Error(Exit::kUsage, "--network", "a conv1d needs sequences or items of shape [C,L], not " + space.text(), "mlp takes any");
+  }
+  if (type == "resnet") network["in_channels"] = shape[0];
+  if (type == "conv1d") network["channels"] = shape[0];
+  if (type == "mlp") network["elements"] = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+  network["outputs"] = outputs;
+  if (type != "conv1d") return;
+  if (const int64_t least = int64_t{1} << Conv1dPredictorOptions::from_json(network, where).blocks; shape[1] < least) {
+    throw Error(Exit::kUsage, "--network", cat("its pools by 2 need sequences of at least ", least, ", the items are ", space.text()),
+                "a FILE.json with fewer blocks");
+  }
 }
 
 }  // namespace
 
 std::unique_ptr<Predictor> make_predictor(const io::Json& config, const std::string& where) {
   const std::string type = type_of(config, where);
-  if (type == "resnet") {
+  if (type == "resnet" || type == "conv1d" || type == "mlp") {
     refuse_unknown(config, {"type", "config"}, where);
-    return std::make_unique<ResNet>(ResNetOptions::from_json(config.value("config", io::Json::object()), where));
+    const io::Json network = config.value("config", io::Json::object());
+    if (type == "conv1d") return std::make_unique<Conv1dPredictor>(Conv1dPredictorOptions::from_json(network, where));
+    if (type == "mlp") return std::make_unique<MlpPredictor>(MlpPredictorOptions::from_json(network, where));
+    return std::make_unique<ResNet>(ResNetOptions::from_json(network, where));
   }
   if (type == kTorchScript) {
     refuse_unknown(config, {"type", "path", "sha256", "outputs"}, where);
@@ -57,7 +89,7 @@ std::unique_ptr<Predictor> make_predictor(const io::Json& config, const std::str
     const std::string path = config.at("path").get<std::string>();
     return torchscript_predictor(io::read_file(path), config.at("outputs").get<int64_t>(), path);
   }
-  throw Error(Exit::kUsage, where, "unknown network type '" + type + "'", "resnet or torchscript");
+  throw Error(Exit::kUsage, where, "unknown network type '" + type + "'", kTypes);
 }
 
 io::Json predictor_preset(const std::string& preset, const io::Space& space, int64_t outputs) {
@@ -66,29 +98,20 @@ io::Json predictor_preset(const std::string& preset, const io::Space& space, int
   }
   std::string path = preset;
   if (!preset.ends_with(".json")) {
+    const std::string of_space = space.type == "image" ? "small" : space.type == "sequence" ? "sequence" : "vector";
+    const std::string name = preset == "auto" ? of_space : preset;
     const std::vector<std::string> names = preset_names();
-    if (std::find(names.begin(), names.end(), preset) == names.end()) {
-      const std::string near = nearest(preset, names);
-      throw Error(Exit::kUsage, "--network", "there is no preset '" + preset + "'",
-                  near.empty() ? "there are: " + join(names, ", ") + "; or FILE.json, FILE.pt" : "did you mean '" + near + "'?");
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      const std::string near = nearest(name, names);
+      throw Error(Exit::kUsage, "--network", "there is no preset '" + name + "'",
+                  near.empty() ? "there are: auto, " + join(names, ", ") + "; or FILE.json, FILE.pt" : "did you mean '" + near + "'?");
     }
-    path = share_path(kFolder + "/" + kPrefix + preset + ".json");
+    path = share_path(kFolder + "/" + kPrefix + name + ".json");
   }
   io::Json config = io::Json::parse(io::read_file(path), nullptr, false);
   if (config.is_discarded() || !config.is_object()) throw Error(Exit::kBadInput, path, "is not a JSON object");
   config.erase("comment");
-  const std::string type = type_of(config, path);
-  if (type == kTorchScript) config["outputs"] = outputs;
-  if (type == "resnet") {
-    if (space.type != "image") {
-      throw Error(Exit::kUsage, "--network", "a resnet needs images, the items are " + space.text(), "bring a TorchScript FILE.pt");
-    }
-    if (config.contains("config") && !config.at("config").is_object()) {
-      throw Error(Exit::kUsage, path, "a resnet's config is not an object");
-    }
-    config["config"]["in_channels"] = space.shape.at(0);
-    config["config"]["outputs"] = outputs;
-  }
+  fit(config, type_of(config, path), space, outputs, path);
   return config;
 }
 

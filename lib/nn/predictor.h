@@ -21,13 +21,15 @@ class Predictor : public Module {
   virtual io::Json config() const = 0;                   ///< {"type", ...}: make_predictor builds the same network from it
 };
 
-/// Builds an untrained predictor from its config. Weights are drawn by initialise(). types: "resnet" (resnet.h), "torchscript"
-/// (needs "path", the .pt file: forward(x) -> [B,outputs]; trains from the weights in the file; its features are its outputs).
+/// Builds an untrained predictor from its config. Weights are drawn by initialise(). types: "resnet" (resnet.h), "conv1d"
+/// (conv1d_predictor.h), "mlp" (mlp_predictor.h), "torchscript" (needs "path", the .pt file: forward(x) -> [B,outputs]; trains from the
+/// weights in the file; its features are its outputs).
 /// Throws Error(kUsage) naming an unknown type, key or value.
 std::unique_ptr<Predictor> make_predictor(const io::Json& config, const std::string& where);
 
-/// The config of a preset, fitted to the data: input channels from the space, and the number of outputs. `preset`: a name
-/// (share/presets/reward-NAME.json), FILE.json, or FILE.pt. Throws Error(kUsage) for an unknown name.
+/// The config of a preset, fitted to the data: input channels or size from the space, and the number of outputs. `preset`: a name
+/// (share/presets/reward-NAME.json), "auto" (by the space: small, sequence or vector), FILE.json, or FILE.pt. Throws Error(kUsage) for
+/// an unknown name or a network that does not fit the space.
 io::Json predictor_preset(const std::string& preset, const io::Space& space, int64_t outputs);
 
 /// Adds /network/<parameter> (and /torchscript, a user's file) to a reward artefact.

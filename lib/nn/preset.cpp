@@ -6,6 +6,8 @@
 #include "core/error.h"
 #include "core/share.h"
 #include "core/text.h"
+#include "nn/data.h"
+#include "nn/denoiser_fit.h"
 
 namespace plumb::nn {
 namespace {
@@ -29,10 +31,8 @@ std::string preset_file(const std::string& preset, const io::Space& space) {
   if (preset.ends_with(".json")) return preset;
   std::string name = preset;
   if (preset == "auto") {
-    if (space.type != "image") {
-      throw Error(Exit::kUsage, "--denoiser", "no preset is known for " + space.text(), "name a TorchScript FILE.pt or a FILE.json");
-    }
-    name = space.shape.at(1) % 8 == 0 && space.shape.at(2) % 8 == 0 ? "image-32" : "image-28";
+    name = space.type == "sequence" ? "sequence" : "vector";
+    if (space.type == "image") name = space.shape.at(1) % 8 == 0 && space.shape.at(2) % 8 == 0 ? "image-32" : "image-28";
   }
   const std::vector<std::string> names = preset_names();
   if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -63,7 +63,44 @@ void fit_unet2d(io::Json& config, const io::Space& space, int64_t num_classes) {
   }
 }
 
+std::string type_of(const io::Json& denoiser) {
+  const auto type = denoiser.find("type");
+  return type != denoiser.end() && type->is_string() ? type->get<std::string>() : "";
+}
+
+bool has_timesteps(const std::string& type) { return type == "conv1d" || type == "mlp" || type == "subspace"; }
+
+/// Fills in what the items decide of a conv1d, mlp or subspace: their channels or size, and the classes.
+void fit_to_items(io::Json& config, const std::string& type, const io::Space& space, int64_t num_classes) {
+  if (config.contains("config") && !config.at("config").is_object()) return;   // make_denoiser says so
+  const std::vector<int64_t> shape = make_codec(space, "--denoiser")->model_shape();
+  io::Json& network = config["config"];
+  if (type == "conv1d") {
+    if (shape.size() != 2) {
+      throw Error(Exit::kUsage, "--denoiser", "a conv1d needs sequences or items of shape [C,L], not " + space.text(), "mlp takes any");
+    }
+    set_if_open(network, "channels", shape[0]);
+  } else {
+    int64_t elements = 1;
+    for (const int64_t size : shape) elements *= size;
+    set_if_open(network, "elements", elements);
+  }
+  if (num_classes > 0) set_if_open(network, "num_classes", num_classes);
+}
+
 }  // namespace
+
+void fit_timesteps(io::Json& denoiser, int64_t num_train_timesteps) {
+  if (has_timesteps(type_of(denoiser)) && denoiser.contains("config") && denoiser.at("config").is_object()) {
+    set_if_open(denoiser["config"], "num_train_timesteps", num_train_timesteps);
+  }
+}
+
+void check_prediction_type(const io::Json& denoiser, const std::string& prediction_type) {
+  if (type_of(denoiser) != "subspace" || prediction_type == "sample") return;
+  throw Error(Exit::kUsage, "--prediction-type", "a subspace network predicts the clean sample, not " + prediction_type,
+              "--prediction-type sample");
+}
 
 io::Json denoiser_preset(const std::string& preset, const io::Space& space, int64_t num_classes) {
   if (preset.ends_with(".pt")) {
@@ -73,9 +110,10 @@ io::Json denoiser_preset(const std::string& preset, const io::Space& space, int6
   io::Json config = io::Json::parse(io::read_file(path), nullptr, false);
   if (config.is_discarded() || !config.is_object()) throw Error(Exit::kBadInput, path, "is not a JSON object");
   config.erase("comment");
-  const std::string type = config.contains("type") && config.at("type").is_string() ? config.at("type").get<std::string>() : "";
+  const std::string type = type_of(config);
   if (type == "torchscript") set_if_open(config, "num_classes", num_classes);
   if (type == "unet2d") fit_unet2d(config, space, num_classes);
+  if (has_timesteps(type)) fit_to_items(config, type, space, num_classes);
   return config;
 }
 

@@ -3,36 +3,15 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
-
 #include "core/error.h"
 #include "core/text.h"
-#include "nn/init.h"
 
 namespace plumb::nn {
 namespace {
 
-constexpr double kMaxPeriod = 10000;      // of the positional embedding; Vaswani et al. 2017, sec. 3.5
 constexpr double kFourierScale = 16;      // Song et al. 2021 (score SDE), appendix C
-constexpr double kTwoPi = 6.283185307179586;
-
-/// exp(-ln(10^4) i / (half - freq_shift)), i < half = dim / 2.
-Tensor positional_frequencies(int64_t dim, double freq_shift) {
-  const int64_t half = dim / 2;
-  const Tensor exponent = at::arange(half, at::kFloat) * -std::log(kMaxPeriod) / (static_cast<double>(half) - freq_shift);
-  return at::exp(exponent);
-}
 
 }  // namespace
-
-FourierProjection::FourierProjection(int64_t dim) : weight_(at::zeros({dim})) { register_buffer("weight", weight_); }
-
-Tensor FourierProjection::forward(const Tensor& log_t) const {
-  const Tensor angle = log_t.unsqueeze(1) * weight_.unsqueeze(0) * kTwoPi;
-  return at::cat({at::sin(angle), at::cos(angle)}, 1);
-}
-
-void FourierProjection::reset_parameters(WeightInit& init) { init.normal(weight_, kFourierScale); }
 
 UNet2D::UNet2D(const UNet2DOptions& options, int64_t patch, bool null_class)
     : options_(options), patch_(patch), null_class_(null_class), conv_in_(options.in_channels, options.block_out_channels[0], 3, 1, 1) {
@@ -44,7 +23,7 @@ UNet2D::UNet2D(const UNet2DOptions& options, int64_t patch, bool null_class)
 
   register_module("conv_in", conv_in_);
   if (o.time_embedding_type == "fourier") {
-    fourier_ = std::make_unique<FourierProjection>(channels[0]);
+    fourier_ = std::make_unique<FourierProjection>(channels[0], kFourierScale);
     register_module("time_proj", *fourier_);
   } else if (o.time_embedding_type == "learned") {
     learned_time_ = std::make_unique<Embedding>(*o.num_train_timesteps, channels[0]);

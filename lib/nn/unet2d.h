@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "nn/denoiser.h"
+#include "nn/denoiser_inputs.h"
 #include "nn/unet2d_blocks.h"
 
 namespace plumb::nn {
@@ -44,17 +44,6 @@ struct UNet2DOptions {
   io::Json to_json() const;   ///< all keys
 };
 
-/// Random Fourier features of log t: "time_proj.weight", never trained.
-class FourierProjection : public Module {
- public:
-  explicit FourierProjection(int64_t dim);
-  Tensor forward(const Tensor& log_t) const;   // [B] -> [B,2*dim]: sin, cos
-  void reset_parameters(WeightInit& init) override;
-
- private:
-  Tensor weight_;
-};
-
 /// Config form: {"type":"unet2d","patch":f,"null_class":true,"config":{UNet2DOptions}}. patch folds f x f pixels into channels
 /// before the network and back after it (in_channels and out_channels count folded channels). null_class: the last row of the
 /// class table is "no class" (models trained here); false for imported tables without one.
@@ -75,7 +64,7 @@ class UNet2D : public Denoiser {
   int64_t patch_;
   bool null_class_;
   Conv2d conv_in_;
-  std::unique_ptr<FourierProjection> fourier_;
+  std::unique_ptr<FourierProjection> fourier_;   // of log t: "time_proj.weight"
   std::unique_ptr<Embedding> learned_time_;
   Tensor frequencies_;    // of the positional embedding, [block_out_channels[0] / 2] float32
   std::unique_ptr<TimestepEmbedding> time_embedding_;

@@ -1,75 +1,17 @@
 // Reading and checking UNet2D's configuration.   SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <type_traits>
-
-#include "core/error.h"
 #include "core/text.h"
+#include "nn/config_keys.h"
 #include "nn/unet2d.h"
 
 namespace plumb::nn {
 namespace {
-
-/// Takes values out of a config object by key; done() refuses what nobody asked for.
-class Keys {
- public:
-  Keys(const io::Json& json, std::string where) : json_(json), where_(std::move(where)) {
-    if (!json.is_object()) throw Error(Exit::kUsage, where_, "the network's config is not a JSON object");
-  }
-
-  template <typename T>
-  void read(const std::string& key, T& value) {
-    known_.push_back(key);
-    const auto found = json_.find(key);
-    if (found == json_.end() || found->is_null()) return;
-    if (std::is_same_v<T, int64_t> && !found->is_number_integer()) refuse(key, "is not a whole number: " + found->dump());
-    try {
-      value = found->get<T>();
-    } catch (const io::Json::exception&) {
-      refuse(key, "has a value of the wrong type: " + found->dump());
-    }
-  }
-  template <typename T>
-  void read(const std::string& key, std::optional<T>& value) {
-    T inner{};
-    read(key, inner);
-    const auto found = json_.find(key);
-    if (found == json_.end()) return;
-    if (found->is_null()) value.reset();
-    else value = inner;
-  }
-  bool is_null(const std::string& key) const { return json_.contains(key) && json_.at(key).is_null(); }
-  void one_of(const std::string& key, const std::string& value, const std::vector<std::string>& allowed) const {
-    if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
-      refuse(key, "'" + value + "' is not supported: use " + join(allowed, ", "));
-    }
-  }
-  void at_least(const std::string& key, double value, double low) const {
-    if (!(value >= low)) refuse(key, cat(value, " is below ", low));
-  }
-  void done() const {
-    for (const auto& [key, value] : json_.items()) {
-      if (key.rfind('_', 0) == 0) continue;   // _class_name, _diffusers_version: notes of the writer
-      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-      const std::string near = nearest(key, known_);
-      throw Error(Exit::kUsage, where_, "unknown network option '" + key + "'", near.empty() ? "" : "did you mean '" + near + "'?");
-    }
-  }
-  [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
-    throw Error(Exit::kUsage, where_, "network option " + key + ": " + what);
-  }
-
- private:
-  const io::Json& json_;
-  std::string where_;
-  std::vector<std::string> known_;
-};
 
 template <typename T>
 io::Json or_null(const std::optional<T>& value) {
   return value ? io::Json(*value) : io::Json(nullptr);
 }
 
-void check(const UNet2DOptions& o, const Keys& keys) {
+void check(const UNet2DOptions& o, const ConfigKeys& keys) {
   keys.one_of("time_embedding_type", o.time_embedding_type, {"positional", "fourier", "learned"});
   keys.one_of("downsample_type", o.downsample_type, {"conv", "resnet"});
   keys.one_of("upsample_type", o.upsample_type, {"conv", "resnet"});
@@ -121,7 +63,7 @@ void check(const UNet2DOptions& o, const Keys& keys) {
 
 UNet2DOptions UNet2DOptions::from_json(const io::Json& json, const std::string& where) {
   UNet2DOptions o;
-  Keys keys(json, where);
+  ConfigKeys keys(json, where);
   std::string mid_block_type = "UNetMidBlock2D", act_fn = "silu";
   if (json.is_object() && json.contains("sample_size") && json.at("sample_size").is_array()) {
     keys.refuse("sample_size", "a pair is not supported: give one number");

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/share.h"
 #include "core/text.h"
+#include "rewards/sequence_reward.h"
 
 namespace plumb::rewards {
 namespace {
@@ -19,6 +20,13 @@ constexpr int64_t kPiece = 32;
 Tensor interpreted(const RewardNetwork& network, const Tensor& outputs) {
   if (network.type == "classifier") return outputs / network.temperature;
   return outputs * network.target_std + network.target_mean;
+}
+
+/// x0 as the network knows its items: pictures in their range, letters nearly one-hot in {-1,+1}.
+Tensor as_items(const Tensor& x0, const io::Space& space) {
+  if (space.type == "image") return x0.clamp(-1.0, 1.0);
+  if (space.type == "sequence") return letter_probabilities(x0) * 2.0 - 1.0;
+  return x0;
 }
 
 }  // namespace
@@ -42,8 +50,7 @@ Tensor RewardNetwork::outputs(const Tensor& items) const {
 }
 
 Tensor RewardNetwork::outputs_differentiable(const Tensor& x0) const {
-  const Tensor x = x0.to(device, at::kFloat);
-  return interpreted(*this, predictor->forward(space.type == "image" ? x.clamp(-1.0, 1.0) : x));
+  return interpreted(*this, predictor->forward(as_items(x0.to(device, at::kFloat), space)));
 }
 
 RewardNetwork load_reward_network(const io::Manifest& manifest, at::Device device) {

@@ -3,7 +3,7 @@
 
 usage: make_unet_reference.py [--live] [-o FILE]
 
-Weights are not stored but made from a formula that the test repeats bit for bit (`weight`), so the file stays small. --live writes
+Weights are not stored but made from a formula that the test repeats bit for bit (hashed.py), so the file stays small. --live writes
 larger networks and batches instead; point PLUMB_UNET_REFERENCE at the file and run the test:
   make_unet_reference.py --live -o /tmp/live.safetensors && PLUMB_UNET_REFERENCE=/tmp/live.safetensors build/bin/test_nn -tc='*diffusers*'
 """
@@ -12,9 +12,10 @@ import json
 import os
 
 import diffusers
-import numpy as np
 import torch
 from safetensors.torch import save_file
+
+from hashed import fill, weight
 
 BASE = dict(sample_size=8, in_channels=2, out_channels=2, block_out_channels=[4, 8], layers_per_block=1, norm_num_groups=2,
             attention_head_dim=4, down_block_types=["DownBlock2D", "AttnDownBlock2D"], up_block_types=["AttnUpBlock2D", "UpBlock2D"])
@@ -38,24 +39,6 @@ LIVE = {
     "resnet": dict(BASE, sample_size=16, block_out_channels=[64, 96], norm_num_groups=32, attention_head_dim=16, layers_per_block=1,
                    resnet_time_scale_shift="scale_shift", downsample_type="resnet", upsample_type="resnet"),
 }
-
-
-def weight(index, shape, scale, offset):
-    """offset + scale * u, u in [-1,1) from an integer hash of (parameter index, element index)."""
-    n = np.arange(int(np.prod(shape)), dtype=np.uint64)
-    h = (n * np.uint64(2654435761) + np.uint64(index) * np.uint64(40503) + np.uint64(12345)) % np.uint64(2**32)
-    h = (h ^ (h >> np.uint64(15))) * np.uint64(2246822519) % np.uint64(2**32)
-    h = (h ^ (h >> np.uint64(13))) * np.uint64(3266489917) % np.uint64(2**32)
-    u = h.astype(np.float64) / 2.0**31 - 1.0
-    return torch.from_numpy((offset + scale * u).astype(np.float32).reshape(shape))
-
-
-def fill(model):
-    """In the order of sorted names, so that the test need not know the order of registration."""
-    for index, (name, p) in enumerate(sorted(model.state_dict().items())):
-        norm = "norm" in name and name.endswith("weight")
-        scale = 0.5 if p.dim() == 1 else (3.0 / (p.numel() // p.shape[0])) ** 0.5
-        p.copy_(weight(index, tuple(p.shape), scale, 1.0 if norm else 0.0))
 
 
 def main():

@@ -7,6 +7,8 @@
   far       w.npy                the vectors plus 2
   few       few.npy              4 vectors of 5
   unet      unet/                a diffusers folder with two tensors, float32
+  sequences dna.h5 rna.h5 pep.h5  datasets of 64 sequences of 16 letters, written as HDF5 byte by byte: DNA and RNA of 2 classes (more A, more G)
+            with values (share of G), a peptide alphabet of 5 letters without labels
   tiny      tiny.json            a small UNet for the 4x4 images, and unfit.json, that is too deep for them
   bad       bad/*.h5 *.json      foreign, empty, truncated, newer, NaN; needs good.h5
 SPDX-License-Identifier: Apache-2.0
@@ -78,6 +80,77 @@ def tiny():
     pathlib.Path("unfit.json").write_text(json.dumps({"type": "unet2d", "config": deep}))
 
 
+class Hdf5:
+    """A file of the oldest format (superblock 0): datasets of the root group, contiguous, and string attributes."""
+
+    def __init__(self):
+        self.blocks = bytearray(96)   # the superblock is written last
+
+    def place(self, data):
+        self.blocks += b"\0" * (-len(self.blocks) % 8)
+        at = len(self.blocks)
+        self.blocks += data
+        return at
+
+    @staticmethod
+    def message(kind, data):
+        data += b"\0" * (-len(data) % 8)
+        return struct.pack("<HHB3x", kind, len(data), 0) + data
+
+    def attribute(self, name, value):
+        text = value.encode()
+        fields = [name.encode() + b"\0", struct.pack("<BBBBI", 0x13, 0x11, 0, 0, len(text)), struct.pack("<BBB5x", 1, 0, 0)]
+        padded = b"".join(field + b"\0" * (-len(field) % 8) for field in fields)   # name, UTF-8 string padded with 0, scalar
+        return self.message(0x000C, struct.pack("<BxHHH", 1, *(len(field) for field in fields)) + padded + text)
+
+    def header(self, messages):
+        data = b"".join(messages)
+        return self.place(struct.pack("<BxHII4x", 1, len(messages), 1, len(data)) + data)
+
+    def dataset(self, kind, shape, data, attributes=()):
+        types = {"u1": struct.pack("<BBBBIHH", 0x10, 0, 0, 0, 1, 0, 8), "i8": struct.pack("<BBBBIHH", 0x10, 8, 0, 0, 8, 0, 64),
+                 "f4": struct.pack("<BBBBIHHBBBBI", 0x11, 0x20, 31, 0, 4, 0, 32, 23, 8, 0, 23, 127)}
+        at = self.place(data)
+        return self.header([self.message(0x0001, struct.pack(f"<BBB5x{len(shape)}Q", 1, len(shape), 0, *shape)),
+                            self.message(0x0003, types[kind]), self.message(0x0005, bytes([2, 2, 2, 0])),
+                            self.message(0x0008, struct.pack("<BBQQ", 3, 1, at, len(data)))] +
+                           [self.attribute(*pair) for pair in attributes])
+
+    def write(self, path, manifest, datasets):
+        names, entries = b"\0" * 8, b""
+        for name, at in sorted(datasets.items()):
+            entries += struct.pack("<QQII16x", len(names), at, 0, 0)
+            last = len(names)
+            names += name.encode() + b"\0" * (8 - len(name) % 8)
+        symbols = self.place(struct.pack("<4sBxH", b"SNOD", 1, len(datasets)) + entries.ljust(320, b"\0"))
+        heap_data = self.place(names)
+        heap = self.place(struct.pack("<4sB3xQQQ", b"HEAP", 0, len(names), 1, heap_data))
+        tree = self.place((struct.pack("<4sBBHQQ", b"TREE", 0, 0, 1, 2**64 - 1, 2**64 - 1) + struct.pack("<QQQ", 0, symbols, last)).ljust(544, b"\0"))
+        root = self.header([self.message(0x0011, struct.pack("<QQ", tree, heap)), self.attribute("manifest", manifest)])
+        self.place(b"")
+        self.blocks[:96] = (b"\x89HDF\r\n\x1a\n" + struct.pack("<BBBxBBBxHHI", 0, 0, 0, 0, 8, 8, 4, 16, 0) +
+                            struct.pack("<QQQQ", 0, 2**64 - 1, len(self.blocks), 2**64 - 1) + struct.pack("<QQIIQQ", 0, root, 1, 0, tree, heap))
+        pathlib.Path(path).write_bytes(self.blocks)
+
+
+def sequences():
+    count, length = 64, 16
+    label = [i % 2 for i in range(count)]
+    draw = lambda i, j: (i * 7919 + j * 104729 + i * j * 31) % 97 / 97   # in [0,1)
+    codes = [[(0 if label[i] == 0 else 2) if draw(i, j) < 0.6 else int(draw(j, i) * 4) for j in range(length)] for i in range(count)]
+    for name, alphabet, labelled in (("dna", "ACGT", True), ("rna", "ACGU", True), ("pep", "ACDEF", False)):
+        file = Hdf5()
+        data = {"sequences": file.dataset("u1", [count, length], bytes(sum(codes, [])), [("alphabet", alphabet)])}
+        if labelled:
+            data["label"] = file.dataset("i8", [count], struct.pack(f"<{count}q", *label))
+            data["value"] = file.dataset("f4", [count], struct.pack(f"<{count}f", *(row.count(2) / length for row in codes)))
+        manifest = {"format": "plumb/1", "kind": "dataset", "tool": "make.py", "version": "0", "argv": [], "config": {}, "count": count,
+                    "space": {"type": "sequence", "shape": [length], "alphabet": alphabet}}
+        if labelled:
+            manifest["classes"] = ["low", "high"]
+        file.write(name + ".h5", json.dumps(manifest), data)
+
+
 def bad():
     os.makedirs("bad", exist_ok=True)
     good = pathlib.Path("good.h5").read_bytes()
@@ -93,4 +166,4 @@ def bad():
 
 if __name__ == "__main__":
     for what in sys.argv[1:]:
-        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "unet": unet, "tiny": tiny, "bad": bad}[what]()
+        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "sequences": sequences, "unet": unet, "tiny": tiny, "bad": bad}[what]()

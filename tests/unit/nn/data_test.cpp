@@ -1,6 +1,7 @@
 // Rows, codecs, noise, devices.   SPDX-License-Identifier: Apache-2.0
 #include "nn/data.h"
 
+#include "nn/codec.h"
 #include "unit/nn/helpers.h"
 
 using namespace plumb;
@@ -67,13 +68,64 @@ TEST_CASE("image codec: mirroring is keyed by item and epoch, and off by default
   CHECK_FALSE(at::equal(codec->augment(x, 1, 100, 1, true), y));
 }
 
+TEST_CASE("sequence codec: one-hot letters in {-1,+1}, channels = letters; back by argmax") {
+  const auto codec = make_codec({"sequence", {5}, "ACGT"}, "test");
+  CHECK((codec->model_shape() == std::vector<int64_t>{4, 5}));
+  const Tensor codes = at::tensor({0, 1, 2, 3, 3, 2, 0, 0, 1, 2}, at::kLong).to(at::kByte).view({2, 5});
+  const Tensor x = codec->encode(codes);
+  CHECK((x.sizes() == at::IntArrayRef({2, 4, 5})));
+  CHECK(x.is_contiguous());
+  CHECK(at::equal(x[0], at::tensor({1, -1, -1, -1, -1, -1, 1, -1, -1, -1, -1, -1, 1, -1, -1, -1, -1, -1, 1, 1}, at::kFloat).view({4, 5})));
+  const Tensor back = codec->decode(x);
+  CHECK((back.scalar_type() == at::kByte));
+  CHECK(at::equal(back, codes));
+  CHECK(at::equal(codec->decode(x * 0.01 + 3.0), codes));   // the largest channel counts, not its size
+  CHECK(thrown_by([&] { codec->encode(codes + 1); }).says("code 4, the alphabet 'ACGT' has 4 letters"));
+  CHECK(thrown_by([&] { codec->encode(codes.slice(1, 0, 4)); }).exit == Exit::kBadInput);
+  CHECK(thrown_by([&] { codec->decode(x.transpose(1, 2)); }).exit == Exit::kBadInput);
+  CHECK(codec->encode(codes.slice(0, 0, 0)).size(0) == 0);
+}
+
+TEST_CASE("sequence codec: flipped DNA and RNA are reverse complements, keyed by item; other letters have none") {
+  // AACGT reversed and complemented: ACGTT
+  const Tensor dna = at::tensor({0, 0, 1, 2, 3}, at::kLong).to(at::kByte), turned = at::tensor({0, 1, 2, 3, 3}, at::kLong).to(at::kByte);
+  for (const std::string alphabet : {"ACGT", "ACGU", "ACGTN"}) {
+    CAPTURE(alphabet);
+    const io::Space space{"sequence", {5}, alphabet};
+    const auto codec = make_codec(space, "test");
+    const Tensor x = codec->encode(dna.expand({64, 5}));
+    CHECK(at::equal(codec->augment(x, 1, 0, 0, false), x));
+    const Tensor y = codec->augment(x, 1, 100, 0, true), codes = codec->decode(y);
+    int64_t flipped = 0;
+    for (int64_t i = 0; i < 64; ++i) {
+      const bool same = at::equal(codes[i], dna);
+      CHECK((same || at::equal(codes[i], turned)));
+      flipped += same ? 0 : 1;
+    }
+    CHECK(flipped > 16);
+    CHECK(flipped < 48);
+    CHECK(at::equal(codec->augment(x.slice(0, 10, 20), 1, 110, 0, true), y.slice(0, 10, 20)));
+    CHECK_NOTHROW(check_flip(space));
+  }
+  const auto permuted = make_codec({"sequence", {5}, "TGCA"}, "test");   // AACGT by these codes
+  const Tensor codes = at::tensor({3, 3, 2, 1, 0}, at::kLong).to(at::kByte);
+  const Tensor y = permuted->decode(permuted->augment(permuted->encode(codes.expand({16, 5})), 1, 0, 0, true));
+  const Tensor reverse = at::tensor({3, 2, 1, 0, 0}, at::kLong).to(at::kByte);
+  for (int64_t i = 0; i < 16; ++i) CHECK((at::equal(y[i], codes) || at::equal(y[i], reverse)));
+
+  CHECK_NOTHROW(check_flip({"image", {1, 2, 3}, ""}));
+  CHECK(thrown_by([] { check_flip({"sequence", {5}, "ACDEFGHIKLMNPQRSTVWY"}); }).exit == Exit::kUsage);
+  CHECK(thrown_by([] { check_flip({"sequence", {5}, "ACG"}); }).says("no complement"));
+  CHECK(thrown_by([] { check_flip({"vector", {5}, ""}); }).says("--flip"));
+}
+
 TEST_CASE("vector codec is the identity; unknown spaces are refused") {
   const auto codec = make_codec({"vector", {7}, ""}, "test");
   const Tensor x = normal({3, 7}, 1);
   CHECK(at::equal(codec->decode(codec->encode(x)), x));
   CHECK(at::equal(codec->augment(x, 1, 0, 0, true), x));
   CHECK((make_codec({"latent", {4, 8, 8}, ""}, "test")->model_shape() == std::vector<int64_t>{4, 8, 8}));
-  CHECK(thrown_by([] { make_codec({"sequence", {50}, "ACGT"}, "d.h5"); }).says("sequence"));
+  CHECK(thrown_by([] { make_codec({"graph", {50}, ""}, "d.h5"); }).says("graph"));
 }
 
 TEST_CASE("noise: row i is item i's, whatever the batch; standard normal; streams, steps and seeds differ") {

@@ -2,6 +2,7 @@
 #include "nn/lora.h"
 
 #include "nn/layers.h"
+#include "nn/precision.h"
 #include "unit/gradcheck.h"
 #include "unit/nn/helpers.h"
 
@@ -94,6 +95,32 @@ TEST_CASE("adapters: gradients equal central differences") {
   const Tensor x = normal({2, 3, 6, 6}, 1).to(at::kDouble);
   const auto f = [&] { return linear.forward(conv.forward(x).mean({2, 3})).pow(2).sum(); };
   CHECK(plumb::test::gradient_error(f, {x, conv.lora_a_, conv.lora_b_, linear.lora_a_, linear.lora_b_, conv.weight()}) < 1e-7);
+}
+
+TEST_CASE("adapters in bf16: the same function, rounded, and gradients of both factors") {
+  Conv2d conv2d(3, 4, 3, 1, 1);
+  Conv1d conv1d(4, 5, 3, 1);
+  Linear linear(5, 2);
+  uint64_t index = 0;
+  for (LoraTarget* layer : std::initializer_list<LoraTarget*>{&conv2d, &conv1d, &linear}) {
+    layer->attach_lora(2, 4, 1, index++);
+    randomise(*layer, 3 + index);
+  }
+  const Tensor x = normal({2, 3, 6, 6}, 1);
+  const auto f = [&] { return linear.forward(conv1d.forward(conv2d.forward(x).flatten(2)).mean(2)); };
+  const Tensor exact = f().detach();
+  Tensor rounded;
+  {
+    const PrecisionGuard guard(Precision::kBf16, at::kCPU);
+    rounded = f().to(at::kFloat);
+  }
+  CHECK(max_difference(rounded, exact) < 0.05 * exact.abs().max().item<double>());   // bf16 has 8 bits
+  CHECK(max_difference(rounded, exact) > 0);
+  torch::autograd::backward({rounded.sum()}, {});
+  for (LoraTarget* layer : std::initializer_list<LoraTarget*>{&conv2d, &conv1d, &linear}) {
+    CHECK(layer->lora_a_.grad().abs().max().item<double>() > 0);
+    CHECK(layer->lora_b_.grad().abs().max().item<double>() > 0);
+  }
 }
 
 TEST_CASE("targets are suffixes of module names; none found lists what there is") {

@@ -1,59 +1,14 @@
 // UNet2D against diffusers, and its own rules.   SPDX-License-Identifier: Apache-2.0
 #include "nn/unet2d.h"
 
-#include <map>
-
-#include "unit/gradcheck.h"
-#include "io/safetensors.h"
 #include "nn/dropout.h"
-#include "unit/nn/helpers.h"
 #include "nn/precision.h"
+#include "unit/gradcheck.h"
+#include "unit/nn/reference.h"
 
 using namespace plumb;
 using namespace plumb::nn;
 using namespace plumb::nn::test;
-
-namespace {
-
-/// The formula of tests/numeric/make_unet_reference.py: offset + scale * u, u in [-1,1) from an integer hash.
-Tensor hashed(uint64_t index, const std::vector<int64_t>& shape, double scale, double offset) {
-  Tensor values = at::empty(shape, at::kFloat);
-  float* out = values.mutable_data_ptr<float>();
-  for (uint64_t n = 0; n < static_cast<uint64_t>(values.numel()); ++n) {
-    uint64_t h = (n * 2654435761U + index * 40503U + 12345U) & 0xFFFFFFFFU;
-    h = ((h ^ (h >> 15)) * 2246822519U) & 0xFFFFFFFFU;
-    h = ((h ^ (h >> 13)) * 3266489917U) & 0xFFFFFFFFU;
-    out[n] = static_cast<float>(offset + scale * (static_cast<double>(h) / 2147483648.0 - 1.0));
-  }
-  return values;
-}
-
-/// Parameters and buffers by sorted name.
-std::map<std::string, Tensor> by_name(Module& module) {
-  std::map<std::string, Tensor> sorted;
-  for (const auto& [name, tensor] : module.state()) sorted.emplace(name, tensor);
-  return sorted;
-}
-
-void fill_as_reference(Module& module) {
-  const at::NoGradGuard no_grad;
-  uint64_t index = 0;
-  for (auto& [name, tensor] : by_name(module)) {
-    const bool norm = name.find("norm") != std::string::npos && name.ends_with("weight");
-    const double fan_in = static_cast<double>(tensor.numel() / tensor.size(0));
-    tensor.copy_(hashed(index++, tensor.sizes().vec(), tensor.dim() == 1 ? 0.5 : std::sqrt(3.0 / fan_in), norm ? 1.0 : 0.0));
-  }
-}
-
-Tensor read(const io::SafetensorsReader& file, const std::string& name) {
-  const io::TensorView& view = file.tensor(name);
-  Tensor values = at::empty(view.shape, view.dtype == "I64" ? at::kLong : at::kFloat);
-  REQUIRE(values.nbytes() == view.bytes);
-  std::memcpy(values.mutable_data_ptr(), view.data, view.bytes);
-  return values;
-}
-
-}  // namespace
 
 TEST_CASE("UNet2D equals diffusers: output, gradients of the input and of every weight") {
   const char* live = std::getenv("PLUMB_UNET_REFERENCE");
@@ -77,15 +32,7 @@ TEST_CASE("UNet2D equals diffusers: output, gradients of the input and of every 
     torch::autograd::backward({(output * cotangent).sum()}, {});
     const Tensor expected_grad_x = read(file, name + "/grad_x");
     CHECK(max_difference(x.grad(), expected_grad_x) <= 1e-5 * std::max(1.0, expected_grad_x.abs().max().item<double>()));
-    std::vector<Tensor> grads;
-    std::map<std::string, Tensor> sorted;
-    for (const auto& [key, tensor] : network.parameters()) sorted.emplace(key, tensor);
-    for (const auto& [key, tensor] : sorted) {
-      if (tensor.grad().defined()) grads.push_back(tensor.grad().flatten());
-    }
-    const Tensor grad = at::cat(grads), expected_grad = read(file, name + "/grad");
-    REQUIRE((grad.sizes() == expected_grad.sizes()));
-    CHECK(max_difference(grad, expected_grad) <= 1e-5 * std::max(1.0, expected_grad.abs().max().item<double>()));
+    CHECK(parameter_gradient_error(network, read(file, name + "/grad")) <= 1e-5);
   }
 }
 

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nn/subspace_denoiser.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "nn/init.h"
+
+namespace plumb::nn {
+
+SubspaceDenoiser::SubspaceDenoiser(const MlpOptions& options, int64_t subspace_dim)
+    : options_(options), dim_(subspace_dim), free_(at::zeros({options.elements, subspace_dim})), network_(subspace_dim, subspace_dim, options) {
+  register_parameter("basis", free_);
+  register_module("network", network_);
+}
+
+std::unique_ptr<SubspaceDenoiser> SubspaceDenoiser::from_json(io::Json json, const std::string& where) {
+  const std::string option = "network option subspace_dim";
+  const auto given = json.is_object() ? json.find("subspace_dim") : json.end();
+  if (given == json.end()) throw Error(Exit::kUsage, where, option + ": is required", "the dimension of the subspace that the data lie on");
+  const int64_t dim = given->is_number_integer() ? given->get<int64_t>() : 0;
+  json.erase("subspace_dim");
+  if (!json.contains("hidden")) json["hidden"] = {256, 256};
+  const MlpOptions options = MlpOptions::from_json(json, where);
+  if (dim < 1 || dim > options.elements) {
+    throw Error(Exit::kUsage, where, cat(option, ": is not a whole number from 1 to ", options.elements, ", the size of an item"));
+  }
+  return std::make_unique<SubspaceDenoiser>(options, dim);
+}
+
+io::Json SubspaceDenoiser::config() const {
+  io::Json config = options_.to_json();
+  config["subspace_dim"] = dim_;
+  return {{"type", "subspace"}, {"config", config}};
+}
+
+void SubspaceDenoiser::reset_parameters(WeightInit& init) { init.normal(free_, 1.0 / std::sqrt(static_cast<double>(options_.elements))); }
+
+Tensor SubspaceDenoiser::basis() const {
+  const auto [q, r] = at::linalg_qr(free_, "reduced");
+  // LAPACK's signs are arbitrary: with them V would not be a function of the free matrix that training can follow.
+  const Tensor sign = at::where(r.diagonal() < 0, at::full({1}, -1.0, r.options()), at::full({1}, 1.0, r.options())).detach();
+  return q * sign;
+}
+
+Tensor SubspaceDenoiser::forward(const Tensor& x_t, const Tensor& timestep, const Condition& condition) {
+  const Tensor v = basis(), z = at::matmul(flat_items(x_t, options_.elements), v);   // [B,d]
+  const Tensor x0 = at::matmul(network_.forward(z, timestep, condition), v.t());
+  return x0.view(x_t.sizes()).to(x_t.scalar_type());
+}
+
+}  // namespace plumb::nn

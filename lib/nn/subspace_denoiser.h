@@ -1,0 +1,35 @@
+// The denoiser of vectors that lie on a linear subspace.   SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+
+#include "nn/mlp.h"
+
+namespace plumb::nn {
+
+/// Data on a d-dimensional linear subspace: x0_hat = V m(V^T x_t, t, class), V [elements,d] with orthonormal columns: the Q of a QR
+/// decomposition of a free matrix in each forward pass, with signs so that R has a positive diagonal (an orthonormal free matrix is its
+/// own V). Predicts the clean sample, so that the schedule must have prediction_type sample: its noise estimate is then
+/// (x_t - sqrt(alphas_cumprod_t) x0_hat) / sqrt(1 - alphas_cumprod_t), and every step removes what lies off the subspace.
+/// Source: the score of data on a subspace, Chen et al. 2023, "Score approximation, estimation and distribution recovery of diffusion
+/// models on low-dimensional data"; used for rewards by Yuan et al. 2023, "Reward-directed conditional diffusion".
+/// A LoRA adapter changes m and leaves V.
+/// Config form: {"type":"subspace","config":{MlpOptions, "subspace_dim": d}}; hidden is 256-256 where absent.
+class SubspaceDenoiser : public Denoiser {
+ public:
+  SubspaceDenoiser(const MlpOptions& options, int64_t subspace_dim);
+  /// From the config form's "config". Throws Error(kUsage).
+  static std::unique_ptr<SubspaceDenoiser> from_json(io::Json json, const std::string& where);
+  Tensor forward(const Tensor& x_t, const Tensor& timestep, const Condition& condition) override;
+  Tensor basis() const;   ///< V, [elements,d]
+  int64_t num_classes() const override { return options_.num_classes; }
+  io::Json config() const override;
+  void reset_parameters(WeightInit& init) override;
+
+ private:
+  MlpOptions options_;
+  int64_t dim_;
+  Tensor free_;            // "basis", [elements,d]
+  ConditionedMlp network_;
+};
+
+}  // namespace plumb::nn
