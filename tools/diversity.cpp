@@ -9,7 +9,7 @@ namespace {
 struct DiversityOptions {
   std::string reference;
   std::string features = "default";
-  std::vector<std::string> metrics{"vendi", "pairwise", "spectral", "memorisation"};
+  std::vector<std::string> metrics{"vendi", "pairwise", "spectral", "memorisation", "sequences"};
   std::string save_features;
   bool per_class = true;
   int64_t batch_size = 64, limit = 0;
@@ -40,6 +40,9 @@ struct DiversityOptions {
   t.add("memorisation.ratio", &o.settings.memorisation.ratio,
         "near-duplicate: the nearest training item is nearer than this share of the distance to the second nearest").range(0, 1);
   t.add("memorisation.list", &o.settings.memorisation.list, "how many of the closest pairs to name").range(0, 1e6);
+  t.add("sequences.k", &o.settings.sequences.k, "letters of the words that are compared with the reference's").range(1, 24);
+  t.add("sequences.edit-pairs", &o.settings.sequences.edit_pairs, "pairs of sequences, at most, whose edit distance is taken; 0 = none")
+      .metavar("N").range(0, 1e7);
   t.add("seed", &o.seed, "seed of the resamples");
   plumb::cli::describe_common(t, o.common, {.precision = false});
 }
@@ -47,6 +50,8 @@ struct DiversityOptions {
 }  // namespace
 
 #ifndef PLUMB_FRONT
+#include <algorithm>
+
 #include "core/log.h"
 #include "metrics/evaluation.h"
 #include "nn/data.h"
@@ -80,10 +85,19 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
   metrics::Settings settings = o.settings;
   settings.set_seed(o.seed);
   settings.vendi.bootstrap_chosen = ctx.was_set("bootstrap");
-  settings.vendi.per_class = settings.pairwise.per_class = o.per_class;
+  settings.vendi.per_class = settings.pairwise.per_class = settings.sequences.per_class = o.per_class;
+  std::vector<std::string> wanted = o.metrics;
+  const bool letters = items.has_space() && items.space().type == "sequence";
+  if (!letters && !ctx.was_set("metric")) std::erase(wanted, "sequences");  // nothing to say about other items
+  std::optional<metrics::Sequences> sequences, reference_sequences;
+  if (std::find(wanted.begin(), wanted.end(), "sequences") != wanted.end()) {
+    sequences = metrics::load_sequences(items, o.limit);
+    if (reference_manifest) reference_sequences = metrics::load_sequences(reference->manifest, o.limit);
+  }
   const metrics::MetricInput in{samples, reference && reference->features ? &*reference->features : nullptr,
-                                reference && reference->statistics ? &*reference->statistics : nullptr};
-  const io::Json results = metrics::evaluate_metrics(o.metrics, ctx.was_set("metric"), in, settings);
+                                reference && reference->statistics ? &*reference->statistics : nullptr,
+                                sequences ? &*sequences : nullptr, reference_sequences ? &*reference_sequences : nullptr};
+  const io::Json results = metrics::evaluate_metrics(wanted, ctx.was_set("metric"), in, settings);
 
   // `samples` first: the next command in a pipe takes the nearest samples, which must not be the reference.
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"samples", items}};

@@ -45,6 +45,8 @@ struct EvaluateOptions {
 }  // namespace
 
 #ifndef PLUMB_FRONT
+#include <algorithm>
+
 #include "core/log.h"
 #include "metrics/evaluation.h"
 #include "nn/data.h"
@@ -100,8 +102,14 @@ int run(cli::Context& ctx, const EvaluateOptions& o) {
       npz ? metrics::load_statistics(o.reference, samples) : metrics::load_reference(*reference_manifest, extractor, samples);
   metrics::Settings settings = o.settings;
   settings.set_seed(o.seed);
+  std::optional<metrics::Sequences> sequences, reference_sequences;
+  if (std::find(o.metrics.begin(), o.metrics.end(), "sequences") != o.metrics.end()) {
+    sequences = metrics::load_sequences(items, o.limit);
+    reference_sequences = metrics::load_sequences(reference.manifest, o.limit);
+  }
   const metrics::MetricInput in{samples, reference.features ? &*reference.features : nullptr,
-                                reference.statistics ? &*reference.statistics : nullptr};
+                                reference.statistics ? &*reference.statistics : nullptr,
+                                sequences ? &*sequences : nullptr, reference_sequences ? &*reference_sequences : nullptr};
   const io::Json results = metrics::evaluate_metrics(o.metrics, ctx.was_set("metric"), in, settings);
 
   // `samples` first: the next command in a pipe takes the nearest samples, which must not be the reference.

@@ -49,7 +49,7 @@ Tensor influence_items(int64_t n, uint64_t seed);
 /// What a random subset is for: the `step` of its draws (Stream::kSubset). Never renumber one.
 namespace subset_of {
 constexpr uint32_t kSamples = 0, kReference = 1, kInfluence = 2, kMedian = 3, kFrequencies = 4;
-constexpr uint32_t kFullSamples = 5, kFullReference = 6;
+constexpr uint32_t kFullSamples = 5, kFullReference = 6, kEditPairs = 7;
 }  // namespace subset_of
 /// `count` subsets of `size` distinct rows out of n: [count,size] int64. Subset s depends on (seed, purpose, s) alone.
 Tensor draw_subsets(int64_t n, int64_t count, int64_t size, uint64_t seed, uint32_t purpose);

@@ -23,9 +23,10 @@ const char* const kPublished = "3424c79c5798da5e54dda603a1648595b0c7c67509d2f0a9
 std::string weights_path(const std::string& file) {
   const char* variable = std::getenv("PLUMB_EFFICIENTNET_LITE0");
   std::string path = !file.empty() ? file : variable && *variable ? variable : share_path(kShipped);
-  if (path.empty()) path = cat("share/", kShipped);
+  const bool none = path.empty();
+  if (none) path = cat("share/", kShipped);
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
+  if (none || !std::filesystem::exists(path, ignored)) {
     throw Error(Exit::kBadInput, path, "is not there", "share/tools/efficientnet-lite0.py fetches it (19 MB)");
   }
   return path;

@@ -187,6 +187,16 @@ void check_dimension(int64_t d, const Features& samples, const std::string& wher
 
 }  // namespace
 
+std::optional<Sequences> load_sequences(const io::Manifest& items, int64_t limit) {
+  std::error_code none;
+  if ((items.kind() != "samples" && items.kind() != "dataset") || !items.has_space() || !std::filesystem::exists(items.path(), none)) return std::nullopt;
+  const io::Space space = items.space();
+  if (space.type != "sequence") return std::nullopt;
+  const io::H5Reader file = io::open_artefact(items);
+  const int64_t count = file.info(space.dataset()).shape.at(0);
+  return Sequences{nn::read_rows(file, space.dataset(), 0, limit > 0 ? std::min(limit, count) : count).contiguous(), space.alphabet};
+}
+
 Reference load_reference(const io::Manifest& manifest, Extractor& extractor, const Features& samples) {
   Reference out;
   out.manifest = find_items(manifest);

@@ -41,6 +41,10 @@ class Extractor {
   std::optional<io::Space> space_;
 };
 
+/// The codes of a samples or dataset artefact of sequences (the first `limit` items unless 0); none of other artefacts and items, or if
+/// the file is gone.
+std::optional<Sequences> load_sequences(const io::Manifest& items, int64_t limit);
+
 /// What --reference names: items (or their features), or statistics alone.
 struct Reference {
   io::Manifest manifest;                ///< for `inputs.reference`

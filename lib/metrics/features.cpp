@@ -173,6 +173,8 @@ Error not_understood(const std::string& spec) {
                "default, raw, efficientnet-lite0, classifier:FILE.h5 or torchscript:FILE.pt");
 }
 
+bool is_raw(const std::string& spec, const io::Space& space) { return spec == "raw" || (spec == "default" && space.type == "sequence"); }
+
 std::string shipped_classifier(const io::Space& space) {
   if (space.type != "image" || space.shape != std::vector<int64_t>{1, 28, 28}) {
     throw Error(Exit::kUsage, "--features", "there is no default network for " + space.text(),
@@ -191,8 +193,8 @@ std::string shipped_classifier(const io::Space& space) {
 std::unique_ptr<FeatureNetwork> make_feature_network(const std::string& spec, const io::Space& space, at::Device device) {
   const size_t colon = spec.find(':');
   const std::string type = spec.substr(0, colon), argument = colon == std::string::npos ? "" : spec.substr(colon + 1);
+  if (is_raw(spec, space)) return std::make_unique<RawFeatures>(space);
   if (spec == "default") return std::make_unique<PredictorFeatures>(shipped_classifier(space), space, device);
-  if (spec == "raw") return std::make_unique<RawFeatures>(space);
   if (type == "classifier" && !argument.empty()) return std::make_unique<PredictorFeatures>(argument, space, device);
   if (type == "torchscript") return std::make_unique<ScriptFeatures>(ScriptSpec(argument), space, device);
   if (type == kEfficientNetLite0 && (colon == std::string::npos || !argument.empty())) {
@@ -204,7 +206,7 @@ std::unique_ptr<FeatureNetwork> make_feature_network(const std::string& spec, co
 NetworkIdentity identify_feature_network(const std::string& spec, const io::Space& space) {
   const size_t colon = spec.find(':');
   const std::string type = spec.substr(0, colon), argument = colon == std::string::npos ? "" : spec.substr(colon + 1);
-  if (spec == "raw") return {"raw", "", "none", "", false};
+  if (is_raw(spec, space)) return {"raw", "", "none", "", false};
   if (type == "torchscript") {
     const ScriptSpec script(argument);
     return {script.name(), script.digest, script.resize_mode(), script.input_mode(space), script.probabilities};

@@ -18,7 +18,7 @@ struct FeatureBatch {
 };
 
 /// A network, or none, that turns items into vectors. Specs:
-/// - default: the shipped classifier, for images [1,28,28];
+/// - default: the shipped classifier, for images [1,28,28]; raw for sequences;
 /// - raw: the stored items, flattened (pixels over 255, sequences one-hot);
 /// - efficientnet-lite0[:FILE.safetensors]: an ImageNet classifier, for images of 1 or 3 channels, with its class probabilities;
 ///   without FILE the weights are $PLUMB_EFFICIENTNET_LITE0 or what share/tools/efficientnet-lite0.py put into share/models;

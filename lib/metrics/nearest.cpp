@@ -36,7 +36,7 @@ struct Candidates {
         const float* row = distances + r * m;
         const Row to = row_of(first + r);
         for (int64_t j = 0; j < m; ++j) {
-          if (row[j] < to.squared[c - 1]) insert(to, row[j], from + j);
+          insert(to, row[j], from + j);
         }
       }
     });
@@ -67,6 +67,7 @@ struct Candidates {
   };
   Row row_of(int64_t i) const { return {squared.data_ptr<float>() + i * c, index.data_ptr<int64_t>() + i * c}; }
   void insert(const Row& to, float value, int64_t at) const {
+    if (!(value < to.squared[c - 1])) return;
     int64_t place = c - 1;
     for (; place > 0 && value < to.squared[place - 1]; --place) {
       to.squared[place] = to.squared[place - 1];

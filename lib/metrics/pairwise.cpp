@@ -47,26 +47,24 @@ class Bounds {
   Bounds(const DistanceBlocks& blocks, const UnitRows& unit)
       : lengths_(unit.norms().to(at::kFloat)),
         inverses_(at::where(unit.norms() > 0, unit.norms().reciprocal(), 0).to(at::kFloat)),
-        undirected_((unit.norms() == 0).to(at::kFloat)),
         rounding_(blocks.rounding()),
         centred_(blocks.x_norms().const_data_ptr<float>()),
         length_(lengths_.const_data_ptr<float>()),
-        inverse_(inverses_.const_data_ptr<float>()),
-        apart_(undirected_.const_data_ptr<float>()) {}
+        inverse_(inverses_.const_data_ptr<float>()) {}
   /// Of the squared Euclidean distance.
   float euclidean(int64_t x, int64_t y, float squared) const { return squared - rounding_ * (centred_[x] + centred_[y]); }
-  /// 1 - cosine = (|x - y|² - (|x| - |y|)²) / (2 |x| |y|); an item without direction is 1 from all with one.
+  /// 1 - cosine = (|x - y|² - (|x| - |y|)²) / (2 |x| |y|); 0 for an item without direction.
   float cosine(int64_t x, int64_t y, float squared) const {
     constexpr float kUnit = 4 * std::numeric_limits<float>::epsilon();
     const float gap = std::abs(length_[x] - length_[y]) + kUnit * (length_[x] + length_[y]);
     const float low = (euclidean(x, y, squared) - gap * gap) * 0.5f * inverse_[x] * inverse_[y];
-    return low - kUnit * std::abs(low) + std::max(apart_[x], apart_[y]);
+    return low - kUnit * std::abs(low);
   }
 
  private:
-  Tensor lengths_, inverses_, undirected_;
+  Tensor lengths_, inverses_;
   float rounding_;
-  const float *centred_, *length_, *inverse_, *apart_;  // |x - mean|², |x|, 1/|x| or 0, 1 if |x| = 0
+  const float *centred_, *length_, *inverse_;  // |x - mean|², |x|, 1/|x| or 0
 };
 
 /// The nearest pair of a set, found block by block: float64 decides among the pairs whose lower bound does not exceed the best so far.
@@ -184,10 +182,6 @@ PairwiseResult pairwise(const Tensor& features) {
     }
     return distances;
   });
-  if (unit.zeros() > 1) {  // items without direction are alike
-    const Tensor zero = at::nonzero(unit.norms() == 0).squeeze(1);
-    cosine.set(zero[0].item<int64_t>(), zero[1].item<int64_t>(), 0);
-  }
   Tensor sums = at::zeros({out.n}, at::kDouble);
   double* const sum = sums.data_ptr<double>();
   blocks.each([&](int64_t i, int64_t j, const Tensor& squared) {

@@ -22,10 +22,18 @@ class NotApplicable : public Error {
   using Error::Error;
 };
 
+/// Sequences as they are stored, for metrics of letters rather than features.
+struct Sequences {
+  Tensor codes;                             ///< [N,L] uint8, below alphabet.size()
+  std::string alphabet;
+};
+
 struct MetricInput {
   const Features& samples;
   const Features* reference = nullptr;      ///< items of the reference, or null
   const Gaussian* statistics = nullptr;     ///< mean and covariance alone (a .npz), or null
+  const Sequences* sequences = nullptr;     ///< the samples themselves, or null: other items, or their features alone
+  const Sequences* reference_sequences = nullptr;  ///< the reference's, or null
   /// The reference's features. Throws NotApplicable naming the metric if there are none.
   const Features& reference_features(const std::string& metric) const;
 };

@@ -48,6 +48,13 @@ struct MemorisationOptions {
   int64_t list = 16;                  ///< how many of the closest pairs to name
 };
 
+struct SequenceOptions {
+  int64_t k = 3;                      ///< letters of the words that are compared with the reference's
+  int64_t edit_pairs = 2000;          ///< pairs of items, at most, of the edit distance; 0: without
+  bool per_class = true;
+  uint64_t seed = 0;                  ///< of the pairs drawn (Stream::kSubset)
+};
+
 /// All of them: what a command fills from its options.
 struct Settings {
   FrechetOptions frechet;
@@ -57,7 +64,8 @@ struct Settings {
   VendiOptions vendi;
   PairwiseOptions pairwise;
   MemorisationOptions memorisation;
-  void set_seed(uint64_t seed) { frechet.seed = kernel_distance.seed = vendi.seed = seed; }
+  SequenceOptions sequences;
+  void set_seed(uint64_t seed) { frechet.seed = kernel_distance.seed = vendi.seed = sequences.seed = seed; }
 };
 
 }  // namespace plumb::metrics

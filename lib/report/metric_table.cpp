@@ -41,6 +41,13 @@ Title title_of(const std::string& name) {
                                                    {"spectral", {"Spectral distance", "↓"}},
                                                    {"pairwise", {"Pairwise distance", "↑"}},
                                                    {"memorisation", {"Near-duplicates of training items", "↓"}},
+                                                   {"sequences", {"Hamming distance", "↑"}},
+                                                   {"min_hamming", {"Hamming distance, minimum", "↑"}},
+                                                   {"edit_distance", {"Edit distance", "↑"}},
+                                                   {"unique", {"Unique sequences", "↑"}},
+                                                   {"novelty", {"Sequences not in the reference", "↑"}},
+                                                   {"kmer_divergence", {"k-mer divergence, bits", "↓"}},
+                                                   {"kmer_correlation", {"k-mer correlation", "↑"}},
                                                    {"precision", {"Precision", "↑"}},
                                                    {"recall", {"Recall", "↑"}},
                                                    {"density", {"Density", "↑"}},
@@ -70,9 +77,14 @@ bool is_setting(const std::string& key) {
                                               "density_k",
                                               "bandwidth",
                                               "bootstrap",
+                                              "frequencies",
+                                              "approximation",
                                               "classes",
                                               "ratio",
                                               "near_duplicates",
+                                              "edit_pairs",
+                                              "k",
+                                              "length",
                                               "class_mean"};
   return settings.count(key) > 0;
 }

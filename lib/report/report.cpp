@@ -16,6 +16,7 @@
 #include "report/run_comparison.h"
 #include "report/run_figures.h"
 #include "report/score_figures.h"
+#include "report/sequence_logo.h"
 
 namespace plumb::report {
 namespace fs = std::filesystem;
@@ -235,12 +236,19 @@ class Builder {
 
   void add_samples() {
     Section section{"samples", "Samples", "", {}, {}, {}, {}};
+    std::vector<SequenceCounts> counts;
     for (size_t i = 0; i < samples_.size(); ++i) {
       const SampleSet& set = samples_[i];
       if (!present(set.manifest) || !set.manifest.has_space()) continue;
       const io::Space space = set.manifest.space();
       const io::H5Reader file = io::open_artefact(set.manifest);
-      if (space.type == "sequence") section.tables.push_back(sequences(set, space, file));
+      if (space.type == "sequence") {
+        section.tables.push_back(sequences(set, space, file));
+        counts.push_back(count_sequences(file, space, set.name));
+        if (counts.back().n == 0) continue;
+        section.drawings.push_back({"logo-" + std::to_string(i + 1), logo_caption(counts.back()), sequence_logo(counts.back(), false),
+                                    sequence_logo(counts.back(), true)});
+      }
       if (space.type != "image") continue;
       ImageGrid grid = samples_grid(file, set.manifest, set.classes, options_.rows, std::max<int64_t>(options_.rows, 10), options_.columns);
       if (grid.image.pixels.empty()) continue;
@@ -250,6 +258,7 @@ class Builder {
       grid.description = "Grid of images: " + grid.caption + (grid.row_names.empty() ? "" : " A row for each class.");
       section.grids.push_back(std::move(grid));
     }
+    for (Table& table : word_tables(counts)) section.tables.push_back(std::move(table));
     bool before_after = samples_.size() == 2 && samples_[0].models < samples_[1].models;
     if (before_after) {
       section.text = "Before and after fine-tuning.";

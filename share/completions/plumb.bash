@@ -11,7 +11,7 @@ _plumb_complete() {
     "diversity --limit") return ;;
     "diversity --batch-size") return ;;
     "diversity --save-features") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "diversity --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc spectral vendi' -- "$current")); return ;;
+    "diversity --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc sequences spectral vendi' -- "$current")); return ;;
     "diversity --vendi.order") COMPREPLY=($(compgen -W '0.5 1 2 inf' -- "$current")); return ;;
     "diversity --vendi.kernel") COMPREPLY=($(compgen -W 'cosine rbf' -- "$current")); return ;;
     "diversity --vendi.bandwidth") return ;;
@@ -19,6 +19,8 @@ _plumb_complete() {
     "diversity --bootstrap") return ;;
     "diversity --memorisation.ratio") return ;;
     "diversity --memorisation.list") return ;;
+    "diversity --sequences.k") return ;;
+    "diversity --sequences.edit-pairs") return ;;
     "diversity --seed") return ;;
     "diversity --output"|"diversity -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "diversity --threads"|"diversity -j") return ;;
@@ -31,7 +33,7 @@ _plumb_complete() {
     "evaluate-fid --batch-size") return ;;
     "evaluate-fid --save-features") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "evaluate-fid --save-stats") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "evaluate-fid --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc spectral vendi' -- "$current")); return ;;
+    "evaluate-fid --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc sequences spectral vendi' -- "$current")); return ;;
     "evaluate-fid --kid.subsets") return ;;
     "evaluate-fid --kid.subset-size") return ;;
     "evaluate-fid --kid.items") return ;;
@@ -44,7 +46,7 @@ _plumb_complete() {
     "evaluate-fid --device") COMPREPLY=($(compgen -W 'cpu cuda' -- "$current")); return ;;
     "evaluate-fid --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "evaluate-fid --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "export --to") COMPREPLY=($(compgen -W 'csv diffusers kohya npy npz peft png torchscript' -- "$current")); return ;;
+    "export --to") COMPREPLY=($(compgen -W 'csv diffusers fasta kohya npy npz peft png torchscript' -- "$current")); return ;;
     "export --output"|"export -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "export --limit") return ;;
     "export --layout") COMPREPLY=($(compgen -W 'nchw nhwc' -- "$current")); return ;;
@@ -52,7 +54,7 @@ _plumb_complete() {
     "export --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --model") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --method") COMPREPLY=($(compgen -W 'alignprop ddpo-is ddpo-sf dpok draft draft-lv grpo raft refl tdpo tdpo-r' -- "$current")); return ;;
-    "finetune --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
+    "finetune --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec gc jpeg-compressibility jpeg-incompressibility kmer learned pwm table torchscript' -- "$current")); return ;;
     "finetune --class") return ;;
     "finetune --seed") return ;;
     "finetune --epochs") return ;;
@@ -120,7 +122,7 @@ _plumb_complete() {
     "finetune --lora-rank") return ;;
     "finetune --lora-alpha") return ;;
     "finetune --lora-targets") return ;;
-    "finetune --gold") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
+    "finetune --gold") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec gc jpeg-compressibility jpeg-incompressibility kmer learned pwm table torchscript' -- "$current")); return ;;
     "finetune --monitor-every") return ;;
     "finetune --monitor-n") return ;;
     "finetune --monitor-bootstrap") return ;;
@@ -138,7 +140,9 @@ _plumb_complete() {
     "finetune --log") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "finetune --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "ingest --format") COMPREPLY=($(compgen -W 'auto cifar folder idx npy' -- "$current")); return ;;
+    "ingest --format") COMPREPLY=($(compgen -W 'auto cifar fasta folder idx npy table' -- "$current")); return ;;
+    "ingest --class-names") return ;;
+    "ingest --from") COMPREPLY=($(compgen -W 'diffusers' -- "$current")); return ;;
     "ingest --labels") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "ingest --size") return ;;
     "ingest --tile") return ;;
@@ -146,8 +150,15 @@ _plumb_complete() {
     "ingest --channels") COMPREPLY=($(compgen -W 'auto grey rgb' -- "$current")); return ;;
     "ingest --array") return ;;
     "ingest --label-array") return ;;
-    "ingest --class-names") return ;;
-    "ingest --from") COMPREPLY=($(compgen -W 'diffusers' -- "$current")); return ;;
+    "ingest --alphabet") COMPREPLY=($(compgen -W 'dna rna protein' -- "$current")); return ;;
+    "ingest --length") return ;;
+    "ingest --window") return ;;
+    "ingest --stride") return ;;
+    "ingest --strands") COMPREPLY=($(compgen -W 'forward both' -- "$current")); return ;;
+    "ingest --header") COMPREPLY=($(compgen -W 'auto yes no' -- "$current")); return ;;
+    "ingest --sequence-column") return ;;
+    "ingest --value-column") return ;;
+    "ingest --label-column") return ;;
     "ingest --skip") return ;;
     "ingest --limit") return ;;
     "ingest --held-out") return ;;
@@ -200,7 +211,7 @@ _plumb_complete() {
     "report --tsv") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "report --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "report --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "reward-train --network") COMPREPLY=($(compgen -W 'tiny small medium' -- "$current")); return ;;
+    "reward-train --network") COMPREPLY=($(compgen -W 'auto tiny small medium sequence vector' -- "$current")); return ;;
     "reward-train --target") return ;;
     "reward-train --test") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "reward-train --type") COMPREPLY=($(compgen -W 'classifier regressor' -- "$current")); return ;;
@@ -248,7 +259,7 @@ _plumb_complete() {
     "sample --precision") COMPREPLY=($(compgen -W 'fp32 bf16 fp16' -- "$current")); return ;;
     "sample --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "sample --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "score --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec jpeg-compressibility jpeg-incompressibility learned torchscript' -- "$current")); return ;;
+    "score --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec gc jpeg-compressibility jpeg-incompressibility kmer learned pwm table torchscript' -- "$current")); return ;;
     "score --sum") return ;;
     "score --weights") return ;;
     "score --batch-size") return ;;
@@ -264,11 +275,11 @@ _plumb_complete() {
   fi
   case $tool in
     check) COMPREPLY=($(compgen -W '--lineage --finite --no-finite --digest --no-digest --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    diversity) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --metric --per-class --no-per-class --vendi.order --vendi.kernel --vendi.bandwidth --vendi.frequencies --bootstrap --memorisation.ratio --memorisation.list --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    diversity) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --metric --per-class --no-per-class --vendi.order --vendi.kernel --vendi.bandwidth --vendi.frequencies --bootstrap --memorisation.ratio --memorisation.list --sequences.k --sequences.edit-pairs --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     evaluate-fid) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --save-stats --metric --allow-rank-deficient --kid.subsets --kid.subset-size --kid.items --prdc.precision-k --prdc.density-k --inception-score.splits --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     export) COMPREPLY=($(compgen -W '--to --output -o --force --limit --by-class --layout --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     finetune) COMPREPLY=($(compgen -W '--model --method --reward --class --seed --epochs --samples-per-epoch --batch-size --sampler-steps --eta --guidance-scale --train-batch-size --grad-accumulation --inner-epochs --timestep-fraction --max-step-gain --update-order --step-order --lr --weight-decay --grad-clip --clip-range --logprob-reduce --advantage --tracker-size --tracker-min --advantage-clip --constraint --constraint-lr --constraint-max --kl-coef --kl-form --kl-penalty --kl-shape --kl-target --kl-horizon --tdpo.features --tdpo.gamma --tdpo.whitening --tdpo.critic-lr --tdpo.critic-eps --tdpo.critic-clip --tdpo.critic-init --tdpo.critic-relu --tdpo.dormant-threshold --tdpo.probe-n --tdpo.probe --tdpo.reset --tdpo.reset-every --tdpo.reset-seed --dpok.reward --dpok.clip --dpok.value-lr --dpok.value-updates --dpok.value-batch --grpo.std --draft.k --draft.lv-n --draft.lv-include-base --alignprop.truncation --alignprop.target --alignprop.scale --raft.best-of --raft.label-drop --refl.last --refl.standardise --refl.target --refl.scale --direct.checkpoint --lora-rank --lora-alpha --lora-targets --full --merge --gold --monitor-every --monitor-n --monitor-bootstrap --monitor-features --stop --keep --reward-timeout --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    ingest) COMPREPLY=($(compgen -W '--format --labels --size --tile --shrink --channels --array --label-array --class-names --from --skip --limit --held-out --part --seed --batch-size --output -o --force --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    ingest) COMPREPLY=($(compgen -W '--format --class-names --from --labels --size --tile --shrink --channels --array --label-array --alphabet --length --window --stride --strands --unique --header --sequence-column --value-column --label-column --skip --limit --held-out --part --seed --batch-size --output -o --force --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     pretrain) COMPREPLY=($(compgen -W '--denoiser --init --unconditional --steps --batch-size --lr --lr-warmup --lr-schedule --weight-decay --grad-clip --ema-decay --min-snr-gamma --label-drop --flip --seed --num-train-timesteps --beta-schedule --beta-start --beta-end --prediction-type --timestep-spacing --steps-offset --set-alpha-to-one --clip-sample --table-dtype --save-every --time-limit --resume --log-every --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     report) COMPREPLY=($(compgen -W '--log --title --rows --columns --pool-seeds --front --front-reward --output -o --svg --png --tsv --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     reward-train) COMPREPLY=($(compgen -W '--network --target --test --type --labels --label-noise --held-out --epochs --steps --batch-size --lr --lr-warmup --weight-decay --grad-clip --label-smoothing --flip --shift --evaluate-every --patience --calibrate --seed --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;

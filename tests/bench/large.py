@@ -1,4 +1,4 @@
-"""large.py BIN prepare FOLDER | vendi|kid|prdc|diversity FOLDER N: our side of the --large rows of bench.py.
+"""large.py BIN prepare FOLDER | vendi|kid|prdc FOLDER N: our side of the --large rows of bench.py.
 
 prepare makes features artefacts of FOLDER/x.npy and y.npy, as a command with --save-features leaves them. The rest are whole
 commands on those files, start-up and reading included; with a value that the peer has too.   SPDX-License-Identifier: Apache-2.0"""
@@ -14,10 +14,7 @@ COMMANDS = {
     "vendi": ("diversity", ["--metric", "vendi", "--vendi.order", "1", "--vendi.kernel", "cosine", "--bootstrap", "0"],
               lambda m: m["vendi"]["value"]),
     "kid": ("evaluate-fid", ["--metric", "kid", "--kid.items", "0", "-r", "y.h5"], lambda m: m["kid"]["value"]),
-    "kid-with-error": ("evaluate-fid", ["--metric", "kid", "-r", "y.h5"], lambda m: m["kid"]["value"]),
     "prdc": ("evaluate-fid", ["--metric", "prdc", "--prdc.precision-k", "5", "-r", "y.h5"], lambda m: m["prdc"]["recall"]),
-    # What the peers do not have: all that diversity does by default, with intervals.
-    "diversity": ("diversity", ["-r", "y.h5"], lambda m: m["vendi"]["value"]),
 }
 
 

@@ -87,6 +87,8 @@ TEST_SUITE("feature networks") {
     const auto sequence = make_feature_network("raw", io::Space{"sequence", {3}, "ACGT"}, at::kCPU);
     const Tensor codes = at::tensor({0, 3, 1}, at::kByte).view({1, 3});
     CHECK(sequence->dimension() == 12);
+    CHECK(make_feature_network("default", io::Space{"sequence", {3}, "ACGT"}, at::kCPU)->name() == "raw");
+    CHECK(identify_feature_network("default", io::Space{"sequence", {3}, "ACGT"}).name == "raw");
     CHECK(sequence->extract(codes).features.equal(at::tensor({1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0}, at::kFloat).view({1, 12})));
     const Tensor v = features(1, 4, 5);
     CHECK(make_feature_network("raw", io::Space{"vector", {5}, ""}, at::kCPU)->extract(v).features.equal(v));

@@ -97,6 +97,21 @@ TEST_SUITE("prdc") {
     CHECK(r.density == doctest::Approx(4.0 / 3));     // 0.25 and 0.5 each in the balls of 0 and 1
     CHECK(r.coverage == doctest::Approx(2.0 / 4));
   }
+  TEST_CASE("a hair inside a ball, a hair outside: float64 decides") {
+    PrdcOptions options;
+    options.precision_k = options.density_k = 1;
+    const Tensor reference_set = points({0, 1, 2, 3});  // radii 1
+    for (const double hair : {1e-9, -1e-9}) {
+      const PrdcResult r = prdc(points({-1 + hair, 4 - hair, 10, 20}), reference_set, options);
+      CHECK(r.precision == (hair > 0 ? 0.5 : 0));
+      CHECK(r.density == (hair > 0 ? 0.5 : 0));
+      CHECK(r.coverage == (hair > 0 ? 0.5 : 0));
+    }
+    // Sample radii 5, from (-1, 4); 9 is a hair inside and outside of that of 4.
+    for (const double hair : {1e-9, -1e-9}) {
+      CHECK(prdc(points({-1, 4, 30, 40}), points({9 - hair, 100, 200}), options).recall == doctest::Approx(hair > 0 ? 1.0 / 3 : 0));
+    }
+  }
   TEST_CASE("equals brute force over several blocks, each block with pairs at a radius") {
     const Tensor x = features(11, 1100, 3), y = at::cat({features(21, 1200, 3), x.slice(0, 0, 50)});
     Tensor xx = brute(x, x), yy = brute(y, y);
@@ -196,6 +211,13 @@ TEST_SUITE("pairwise") {
       CHECK(r.cosine.minimum == doctest::Approx(cosine.min().item<double>()).epsilon(1e-9));
       CHECK(r.cosine.nearest == std::pair<int64_t, int64_t>{40, 1500});
     }
+  }
+  TEST_CASE("pairs that float32 cannot order: float64 decides among all of them") {
+    // The origin and 30 points on axes, 1 and a hair from it, √2 from each other.
+    const Tensor hair = (at::arange(30, at::kDouble) * 17).remainder(30) * 1e-10;
+    const PairwiseResult r = pairwise(at::cat({at::zeros({1, 30}, at::kDouble), at::diag(1 + hair.roll(7, 0))}));
+    CHECK(r.euclidean.nearest == std::pair<int64_t, int64_t>{0, 8});
+    CHECK(r.euclidean.minimum == 1);
   }
   TEST_CASE("items without direction: 1 from all others, alike among themselves") {
     Tensor x = at::eye(5, at::kDouble);

@@ -139,7 +139,12 @@ TEST_SUITE("metrics") {
   TEST_CASE("every figure is found, with what it rests on") {
     const Json metrics{
         {"fid", {{"value", 12.5}, {"n", 512}, {"n_reference", 1000}, {"rank", 64}, {"d", 64}, {"path", "x"}}},
-        {"prdc", {{"precision", 0.5}, {"recall", 0.25}, {"precision_k", 3}, {"n", 512}}},
+        {"prdc",
+         {{"precision", 0.5},
+          {"recall", 0.25},
+          {"precision_k", 3},
+          {"n", 512},
+          {"intervals", {{"precision", {{"stderr", 0.02}, {"low", 0.46}, {"high", 0.54}}}}}}},
         {"vendi",
          {{"order", "1"},
           {"value", 7},
@@ -161,6 +166,10 @@ TEST_SUITE("metrics") {
     CHECK(rows[0].samples == "s");
     CHECK(rows[0].digest == "0123456789abcdef");
     CHECK(std::isnan(rows[1].rank));  // FID's rank is not precision's
+    CHECK(rows[1].standard_error == 0.02);  // by name, in `intervals`
+    CHECK(rows[1].low == 0.46);
+    CHECK(rows[1].high == 0.54);
+    CHECK(std::isnan(rows[2].standard_error));
     CHECK(rows[3].standard_error == 0.5);
     CHECK(to_tsv(metric_file_table(rows)).find("FID\ts\t12.5\t\t\t\t512\t1000\t64\tclassifier\t0123456789abcdef\n") !=
           std::string::npos);
@@ -233,6 +242,30 @@ TEST_SUITE("report") {
     CHECK(png_files(report).size() == 2);
     CHECK(tsv_files(report).size() == 3);
     for (const SideFile& file : svg_files(report)) CHECK(test::xml_problem(file.contents) == "");
+  }
+
+  TEST_CASE("sequences: a logo of each set, and the words of all") {
+    const test::Folder folder("sequences");
+    std::vector<io::Manifest> sets;
+    for (const char* name : {"a", "b"}) {
+      io::H5Writer writer(folder / std::string(name) + ".h5");
+      const uint8_t codes[] = {0, 1, 2, 3, 0, 1, 2, static_cast<uint8_t>(name[0] - 'a')};
+      writer.write("sequences", io::Type::kU8, {2, 4}, codes);
+      sets.push_back(io::commit_artefact(writer, Manifest(Json{{"format", "plumb/1"}, {"kind", "samples"}, {"count", 2},
+                                                               {"space", {{"type", "sequence"}, {"shape", {4}}, {"alphabet", "ACGT"}}}})));
+    }
+    const Report report = build_report(sets, {}, {"", folder.path});
+    REQUIRE(report.sections.size() >= 1);
+    CHECK(report.sections[0].drawings.size() == 2);
+    const std::string page = render_page(report);
+    CHECK(test::xml_problem(page, true) == "");
+    CHECK(page.find("Sequence logo of a") != std::string::npos);
+    CHECK(page.find("Words of 3 letters") != std::string::npos);
+    std::string words;
+    for (const SideFile& file : tsv_files(report)) {
+      if (file.name == "words.tsv") words = file.contents;
+    }
+    CHECK(words == "word\ta\tb\nACG\t50\t50\nCGA\t25\t0\nCGC\t0\t25\nCGT\t25\t25\n");
   }
 
   TEST_CASE("what is gone is noted; what changed is an error; nothing is a page too") {

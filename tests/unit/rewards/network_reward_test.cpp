@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "artefacts.h"
 #include "rewards/names.h"
+#include "sequences.h"
 
 namespace plumb::rewards {
 using namespace test;
@@ -116,8 +116,14 @@ TEST_CASE("each reward of the registry: a gradient that is that of central diffe
                                                        {"class-logp", ":" + classifier},
                                                        {"class-prob", ":" + classifier + ",1"},
                                                        {"exec", ":cat"},
+                                                       {"kmer", ":AC"},
                                                        {"learned", ":" + regressor},
+                                                       {"pwm", ":" + write_matrices(folder / "m.jaspar") + ",MA0001.1"},
+                                                       {"table", ":" + write_table(folder / "t.tsv")},
                                                        {"torchscript", ":" + source_dir() + "/tests/unit/rewards/data/mean_square.pt"}};
+  const std::map<std::string, io::Space> space = {{"brisque", image_space(1, 14, 14)},  // it refuses smaller ones
+                                                  {"gc", sequence_space(12)}, {"kmer", sequence_space(12)},
+                                                  {"pwm", sequence_space(12)}, {"table", sequence_space(2)}};
   const at::Tensor label = at::tensor({int64_t{2}, int64_t{0}});
   const at::Tensor x0 = (random_images(2, 1, 12, 12).to(at::kFloat) / 127.5 - 1.0) * 0.9;
   std::vector<std::string> smooth;
@@ -125,23 +131,27 @@ TEST_CASE("each reward of the registry: a gradient that is that of central diffe
     CAPTURE(name);
     const auto own = argument.find(name);
     const std::string text = name + (own == argument.end() ? "" : own->second);
-    auto reward = make_reward(text, name == "brisque" ? image_space(1, 14, 14) : kSpace, at::kCPU);  // it refuses smaller ones
+    const io::Space of = space.contains(name) ? space.at(name) : kSpace;
+    auto reward = make_reward(text, of, at::kCPU);
     if (!reward->differentiable()) {
       CHECK(reward->without_gradient() == std::vector<std::string>{text});
       CHECK(exit_of([&] { reward->score_differentiable(x0, label); }) == Exit::kUsage);
       continue;
     }
     CHECK(reward->without_gradient().empty());
-    if (name.starts_with("jpeg-")) {  // straight-through: the gradient of another function, see jpeg_reward_test.cpp
+    if (of.type == "sequence") {
+      check_jacobian(*reward, soft_sequences(2, 4, of.shape[0]), label, 1e-6, 1e-5);
+    } else if (name.starts_with("jpeg")) {  // the gradient is that of a stand-in: jpeg_reward_test.cpp
       at::Tensor x = x0.clone().set_requires_grad(true);
       reward->score_differentiable(x, label).sum().backward();
       CHECK(x.grad().abs().max().item<double>() > 0);
       continue;
+    } else {
+      check_jacobian(*reward, x0, label, 0.02, 0.02);  // the networks are float32
     }
-    check_jacobian(*reward, x0, label, 0.02, 0.02);  // the networks are float32
     smooth.push_back(text);
   }
-  CHECK(smooth.size() == 6);
+  CHECK(smooth.size() == 9);
   // Sums, products, quotients and signs of them.
   const std::string text = "-" + smooth[1] + " * 2 + brightness * learned:" + regressor + " / (3 - class-prob:" + classifier + ",1)";
   check_jacobian(*make_reward(text, kSpace, at::kCPU), x0, label, 0.02, 0.02);
