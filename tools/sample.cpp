@@ -49,6 +49,7 @@ struct SampleOptions {
 #include "core/signals.h"
 #include "core/text.h"
 #include "diffusion/aig.h"
+#include "diffusion/process.h"
 #include "nn/data.h"
 #include "nn/precision.h"
 
@@ -100,18 +101,17 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   nn::setup_torch(ctx.threads());
   const auto [begin, end] = item_range(o);
   if (ctx.was_set("eta") && o.sampler.name != "ddim") throw Error(Exit::kUsage, "--eta", "only ddim has it", "leave it out");
+  if (ctx.was_set("variance") && o.sampler.name != "ddpm") throw Error(Exit::kUsage, "--variance", "only ddpm has it", "leave it out");
   const io::Manifest source = o.model.empty() ? ctx.need("model") : ctx.read(o.model, "model");
   nn::Model model = nn::load_model(source, device, o.lora_scale);
   if (ctx.was_set("lora-scale") && !source.json().at("model").contains("lora")) {
     throw Error(Exit::kUsage, "--lora-scale", "the model has no LoRA adapter", "leave it out");
   }
-  const diffusion::NoiseSchedule schedule(diffusion::ScheduleOptions::from_json(model.schedule, source.label()));
-  const auto sampler = diffusion::make_sampler(o.sampler, schedule);
   const auto codec = nn::make_codec(model.space, source.label());
-  const std::vector<int64_t> item_shape = codec->model_shape();
+  const auto process = diffusion::make_reverse_process(model.schedule, o.sampler, codec->model_shape(), source.label());
   const std::string which = class_choice(ctx, o, model);
   const int64_t num_classes = model.denoiser->num_classes();
-  const std::vector<double> weights = diffusion::aig_weights(o.aig, static_cast<int64_t>(sampler->timesteps().size()));
+  const std::vector<double> weights = diffusion::aig_weights(o.aig, process->steps());
   const std::optional<nn::Model> base = load_base(ctx, o, model, weights);
   if (o.guidance_scale != 1.0 && which == "none") {
     throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class");
@@ -129,8 +129,10 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   if (ctx.dry_run()) {
     int64_t calls = 0;
     for (const double w : weights) calls += (w == 0.0 || w == 1.0 ? 1 : 2) * (o.guidance_scale == 1.0 ? 1 : 2);
+    std::vector<int64_t> timesteps;
+    for (int64_t i = 0; i < process->steps(); ++i) timesteps.push_back(process->timestep(i, 1, at::kCPU).item<int64_t>());
     return ctx.finish_dry_run({{"count", end - begin}, {"first", begin}, {"space", model.space.to_json()},
-        {"parameters", model.denoiser->parameter_count()}, {"timesteps", sampler->timesteps()},
+        {"parameters", model.denoiser->parameter_count()}, {"timesteps", timesteps},
         {"network_calls_per_item", calls}, {"output_bytes", (end - begin) * (model.space.numel() * (model.space.stored_as_bytes() ? 1 : 4) + 16)}});
   }
 
@@ -155,8 +157,8 @@ int run(cli::Context& ctx, const SampleOptions& o) {
       nn::Condition condition;
       const at::Tensor labels = diffusion::choose_labels(which, items, num_classes, o.seed);
       if (num_classes > 0) condition.label = labels.to(device);
-      const at::Tensor x0 = diffusion::run_chain(*sampler, denoise, items, o.seed, item_shape, condition, device,
-          [](size_t, int64_t, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
+      const at::Tensor x0 = diffusion::run_process(*process, denoise, {o.seed, items, device}, condition,
+          [](int64_t, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
             if (stop_requested()) throw StopRequested();
           });
       if (!at::isfinite(x0).all().item<bool>()) {

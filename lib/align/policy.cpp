@@ -55,7 +55,7 @@ Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::
   if (options.guidance_scale != 1.0 && without_class)
     throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to",
                 "leave it at 1");
-  sampler_ = diffusion::make_sampler({"ddim", options.num_inference_steps, options.eta}, schedule);
+  sampler_ = diffusion::make_sampler({.name = "ddim", .num_inference_steps = options.num_inference_steps, .eta = options.eta}, schedule);
   timesteps_ = sampler_->timesteps();
   timestep_table_ = at::tensor(timesteps_, at::kLong).to(device);
   std::vector<double> alpha, alpha_next;

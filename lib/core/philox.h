@@ -28,6 +28,15 @@ enum class Stream : uint32_t {
   kValueBatch = 17,  ///< transitions a value network is fitted to
   kKeptSteps = 18,   ///< steps of a chain that keep their gradient
   kRenoise = 19,     ///< noise added to a finished sample
+  kParticle = 20,    ///< reverse-step noise of a steered sampler's particles and children
+  kResample = 21,    ///< which particles survive
+  kPseudoLabel = 22, ///< noise added to a predicted reward
+  kEnsemble = 23,    ///< rows of an ensemble member's resample
+  kPriorNetwork = 24,///< weights of an ensemble member's frozen prior network
+  kGumbel = 25,      ///< Gumbel noise of a relaxed categorical step
+  kMask = 26,        ///< which letters of a training example are masked
+  kSimplex = 27,     ///< simplex noise of a training example
+  kCluster = 28,     ///< first centres of a clustering
 };
 
 /// Philox4x32-10. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.

@@ -34,6 +34,7 @@ struct SamplerOptions {
   std::string name = "ddim";        ///< ddpm, ddim, dpm-solver++
   int64_t num_inference_steps = 50;
   double eta = 1.0;                 ///< ddim only
+  std::string variance = "posterior";   ///< ddpm only: posterior, or beta
 };
 
 /// How a denoiser is trained on a dataset. Everything here shapes the result.
@@ -80,6 +81,8 @@ inline void describe(OptionTable& t, SamplerOptions& o) {
   t.add("sampler", &o.name, "how the reverse process is integrated").one_of(sampler_names());
   t.add("steps", &o.num_inference_steps, "network calls a sample").range(1, 1e6);
   t.add("eta", &o.eta, "noise scale of ddim; 0 = deterministic, 1 = the variance of DDPM").range(0.0, 1.0);
+  t.add("variance", &o.variance, "noise of a ddpm step: of the posterior given the predicted sample, or beta, the larger of the two published choices")
+      .one_of({"posterior", "beta"});
 }
 
 inline void describe(OptionTable& t, TrainingOptions& o) {

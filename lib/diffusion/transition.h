@@ -10,7 +10,7 @@ namespace plumb::diffusion {
 /// p(x_prev | x_t) = N(mean, sigma^2 I).
 struct Transition {
   Tensor mean;   // [B,*]
-  Tensor sigma;  // [B]
+  Tensor sigma;  // [B], or like mean where the noise differs within an item (simplex diffusion)
   Tensor x0;     // [B,*] predicted clean sample
 };
 
@@ -19,6 +19,14 @@ struct Transition {
 /// Source: Song et al. 2021 (DDIM), eq. 12 and 16. eta = 1 has DDPM's variance.
 Transition ddim_transition(PredictionType type, const Tensor& model_output, const Tensor& x_t, const Tensor& a,
                            const Tensor& b, double eta, bool clip_sample = false);
+
+/// Noise of an ancestral step from alpha-bar a to b: beta (1-b)/(1-a) of the posterior given x0, or beta = 1 - a/b. Source: Ho et al. 2020,
+/// sec. 3.2, sigma^2 = beta-tilde or beta.
+enum class StepVariance { kPosterior, kBeta };
+/// Ancestral step: mean of q(x_b | x_a, x0), sqrt(b) beta / (1-a) x0 + sqrt(a/b) (1-b) / (1-a) x_a. With b = 1 the mean is x0, and only kBeta
+/// has noise. Source: Ho et al. 2020, eq. 7.
+Transition ddpm_transition(PredictionType type, const Tensor& model_output, const Tensor& x_t, const Tensor& a, const Tensor& b,
+                           StepVariance variance, bool clip_sample = false);
 
 /// One step of flow matching as a Gaussian, by the SDE that keeps the flow's marginals: with v the velocity (noise - data),
 /// dt = sigma_next - sigma < 0 and g = noise_level sqrt(sigma / (1 - sigma)),

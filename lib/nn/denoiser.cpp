@@ -50,18 +50,21 @@ std::unique_ptr<Denoiser> make_unet2d(const io::Json& config, const std::string&
 Condition Condition::to(at::Device device) const {
   Condition moved = *this;
   if (label.defined()) moved.label = label.to(device);
+  if (value.defined()) moved.value = value.to(device);
   return moved;
 }
 
 Condition Condition::slice(int64_t begin, int64_t end) const {
   Condition part = *this;
   if (label.defined()) part.label = label.slice(0, begin, end);
+  if (value.defined()) part.value = value.slice(0, begin, end);
   return part;
 }
 
 Condition Condition::index(const Tensor& order) const {
   Condition picked = *this;
   if (label.defined()) picked.label = label.index_select(0, order.to(label.device()));
+  if (value.defined()) picked.value = value.index_select(0, order.to(value.device()));
   return picked;
 }
 

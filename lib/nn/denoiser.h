@@ -11,7 +11,8 @@ namespace plumb::nn {
 
 /// What a sample is conditioned on. Undefined tensors = no condition of that sort. Later spaces add members.
 struct Condition {
-  Tensor label;  // [B] int64, class index; the null class (for guidance) is num_classes
+  Tensor label;       // [B] int64, class index; the null class (for guidance) is num_classes
+  Tensor value = {};  // [B] float32, standardised number such as a reward; NaN: none (for guidance)
   Condition to(at::Device device) const;
   Condition slice(int64_t begin, int64_t end) const;
   Condition index(const Tensor& order) const;   // rows by an int64 index tensor
@@ -23,7 +24,8 @@ class Denoiser : public Module {
  public:
   /// x_t [B, *model shape] float32; timestep [B] int64 or float32; returns the shape of x_t.
   virtual Tensor forward(const Tensor& x_t, const Tensor& timestep, const Condition& condition) = 0;
-  virtual int64_t num_classes() const { return 0; }     ///< 0: unconditional
+  virtual int64_t num_classes() const { return 0; }     ///< 0: no classes
+  virtual bool takes_value() const { return false; }    ///< whether Condition::value is read
   virtual io::Json config() const = 0;                  ///< the manifest's model.denoiser: {"type", "config", ...}
 };
 

@@ -266,6 +266,10 @@ std::vector<std::string> RewardSet::without_gradient(size_t i) const {
   return parts;
 }
 
+bool RewardSet::is_conservative(size_t i) const {
+  return std::any_of(term_of_[i].begin(), term_of_[i].end(), [this](size_t k) { return rewards_[k]->is_conservative(); });
+}
+
 Tensor RewardSet::score_differentiable(size_t i, const Tensor& x0, const Tensor& label) {
   std::vector<Tensor> own;
   for (size_t k : term_of_[i]) own.push_back(rewards_[k]->score_differentiable(x0, label));
@@ -292,6 +296,7 @@ class ExpressionReward : public Reward {
   explicit ExpressionReward(RewardSet set) : set_(std::move(set)) {}
   Tensor score(const RewardBatch& batch) override { return set_.score(batch)[0]; }
   bool differentiable() const override { return set_.differentiable(0); }
+  bool is_conservative() const override { return set_.is_conservative(0); }
   std::vector<std::string> without_gradient() const override { return set_.without_gradient(0); }
   Tensor score_differentiable(const Tensor& x0, const Tensor& label) override {
     return set_.score_differentiable(0, x0, label);

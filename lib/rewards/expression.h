@@ -64,6 +64,7 @@ class RewardSet {
   std::vector<Tensor> score(const RewardBatch& batch);
   bool differentiable(size_t i) const;
   std::vector<std::string> without_gradient(size_t i) const;
+  bool is_conservative(size_t i) const;        ///< whether any of its terms is
   Tensor score_differentiable(size_t i, const Tensor& x0, const Tensor& label);
   io::Json describe(size_t i) const;           ///< {"expression", "terms": [...]}
   int64_t preferred_batch() const;             ///< the largest of its terms'

@@ -32,6 +32,8 @@ class Reward {
   virtual std::vector<std::string> without_gradient() const;
   /// [B] with a gradient to x0, items in model space on the reward's device. Default: Error(kUsage) naming the reward.
   virtual Tensor score_differentiable(const Tensor& x0, const Tensor& label);
+  /// True if score() is a prediction less its own uncertainty (reward 'conservative').
+  virtual bool is_conservative() const { return false; }
   /// What the result depended on (weights digests, settings), for the manifest.
   virtual io::Json describe() const = 0;
   /// How many items one call should hold if memory allows (a program that takes seconds to start); 0: no wish.

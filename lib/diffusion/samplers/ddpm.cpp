@@ -13,7 +13,7 @@ namespace {
 class Ddpm : public Sampler {
  public:
   Ddpm(const SamplerOptions& options, const NoiseSchedule& schedule)
-      : schedule_(schedule), timesteps_(schedule.timesteps(options.num_inference_steps)) {}
+      : schedule_(schedule), variance_(options.variance), timesteps_(schedule.timesteps(options.num_inference_steps)) {}
 
   const std::vector<int64_t>& timesteps() const override { return timesteps_; }
 
@@ -26,11 +26,13 @@ class Ddpm : public Sampler {
     Tensor x0 = predict(schedule_.prediction_type(), model_output, x_t, at::scalar_tensor(a, x_t.options().dtype(at::kDouble))).x0;
     if (schedule_.options().clip_sample) x0 = x0.clamp(-1.0, 1.0);
     const Tensor mean = (std::sqrt(b) * beta / (1.0 - a)) * x0 + (std::sqrt(alpha) * (1.0 - b) / (1.0 - a)) * x_t;
-    return needs_noise(i) ? mean + std::sqrt(beta * (1.0 - b) / (1.0 - a)) * noise : mean;
+    const double variance = variance_ == "beta" ? beta : beta * (1.0 - b) / (1.0 - a);
+    return needs_noise(i) ? mean + std::sqrt(variance) * noise : mean;
   }
 
  private:
   NoiseSchedule schedule_;
+  std::string variance_;
   std::vector<int64_t> timesteps_;
 };
 

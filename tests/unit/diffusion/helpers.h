@@ -35,6 +35,16 @@ inline Json oracle_case(const std::string& id) {
   return {};
 }
 
+/// The case of this name in offline-design.json (source of the formulas: each case's own "formula").
+inline Json offline_case(const std::string& name) {
+  const Json file = read_numeric("offline-design.json");
+  for (const Json& one : file.at("cases")) {
+    if (one.at("name") == name) return one;
+  }
+  FAIL("no case " << name);
+  return {};
+}
+
 /// A JSON number, list or list of lists as a float64 tensor.
 inline at::Tensor tensor_of(const Json& json) {
   if (!json.is_array()) return at::scalar_tensor(json.get<double>(), at::kDouble);

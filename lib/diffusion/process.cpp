@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "diffusion/process.h"
+
+#include <ATen/ATen.h>
+
+#include "core/error.h"
+
+namespace plumb::diffusion {
+
+Tensor per_row(const Tensor& values, const Tensor& x) {
+  if (values.dim() == x.dim()) return values;
+  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+  shape[0] = values.size(0);
+  return values.reshape(shape);
+}
+
+std::unique_ptr<ReverseProcess> make_reverse_process(const nlohmann::ordered_json& schedule, const SamplerOptions& options,
+                                                     const std::vector<int64_t>& item_shape, const std::string& where) {
+  return make_gaussian_process(options, NoiseSchedule(ScheduleOptions::from_json(schedule, where)), item_shape);
+}
+
+Tensor run_process(const ReverseProcess& process, const ModelFunction& model, const Draws& draws, const nn::Condition& condition,
+                   const ProcessObserver& on_step) {
+  Tensor state = process.prior(draws);
+  for (int64_t i = 0; i < process.steps(); ++i) {
+    const Tensor output = model(static_cast<size_t>(i), process.network_input(i, state), process.timestep(i, state.size(0), draws.device),
+                                condition);
+    const Tensor next = process.advance(i, state, output, process.noise(i, draws));
+    if (on_step) on_step(i, state, output, next);
+    state = next;
+  }
+  return process.finish(state);
+}
+
+}  // namespace plumb::diffusion
