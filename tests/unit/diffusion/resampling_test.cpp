@@ -47,13 +47,12 @@ TEST_CASE("resampling: every scheme gives each particle its share in expectation
       const std::vector<int64_t> ancestors = resample(scheme, w, n, random);
       REQUIRE(ancestors.size() == static_cast<size_t>(n));
       const std::vector<int64_t> children = offspring(ancestors, w.size());
-      CHECK(children[2] == 0);
       for (size_t j = 0; j < w.size(); ++j) {
         mean[j] += static_cast<double>(children[j]) / static_cast<double>(rounds);
         near = near && std::abs(static_cast<double>(children[j]) - static_cast<double>(n) * w[j]) < 1 + 1e-9;
       }
     }
-    for (size_t j = 0; j < w.size(); ++j) {  // a count's variance is at most that of multinomial draws
+    for (size_t j = 0; j < w.size(); ++j) {  // a count's variance is at most that of multinomial draws: none for weight 0
       CHECK_MESSAGE(std::abs(mean[j] - n * w[j]) <= 4 * std::sqrt(n * w[j] * (1 - w[j]) / rounds), scheme << " particle " << j);
     }
     CHECK_MESSAGE(near == (scheme == "ssp" || scheme == "systematic"), scheme);
