@@ -28,7 +28,6 @@ struct PretrainOptions {
   t.add("unconditional", &o.unconditional, "do not learn the labels of the dataset");
   t.group("Training");
   plumb::diffusion::describe(t, o.training);
-  t.find("steps")->range(0, 1e12);  // 0: the network as it starts, which a mixture needs no training for
   t.group("Noise schedule");
   plumb::diffusion::describe(t, o.schedule);
   t.group("Running");
