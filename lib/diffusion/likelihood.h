@@ -24,7 +24,11 @@ enum class Decoder {
 Tensor variational_bound(nn::Denoiser& denoiser, const NoiseSchedule& schedule, const Tensor& x0, const nn::Condition& condition,
                          Decoder decoder, int64_t steps, uint64_t seed);
 
-/// The timesteps that are nearest to `steps` levels spaced evenly in log SNR, ascending, without repetition, from 0 to the last.
-std::vector<int64_t> even_log_snr(const NoiseSchedule& schedule, int64_t steps);
+/// The timesteps that are nearest to `steps` levels spaced evenly in log SNR, ascending, without repetition, from `first` to the last.
+std::vector<int64_t> even_log_snr(const NoiseSchedule& schedule, int64_t steps, int64_t first = 0);
+
+/// The level z_0 that a decoder reads: timestep 0; of letters the last timestep with SNR >= 10, where they are already sure (another letter
+/// is at distance sqrt(8 SNR) = 9 standard deviations), so that the network's errors on details which no letter depends on do not count.
+int64_t decoding_timestep(const NoiseSchedule& schedule, Decoder decoder);
 
 }  // namespace plumb::diffusion
