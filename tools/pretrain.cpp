@@ -28,6 +28,7 @@ struct PretrainOptions {
   t.add("unconditional", &o.unconditional, "do not learn the labels of the dataset");
   t.group("Training");
   plumb::diffusion::describe(t, o.training);
+  t.find("steps")->range(0, 1e12);  // 0: the network as it starts, which a mixture needs no training for
   t.group("Noise schedule");
   plumb::diffusion::describe(t, o.schedule);
   t.group("Running");
@@ -80,6 +81,7 @@ std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOpti
     nn::check_prediction_type(config, o.schedule.prediction_type);
     auto network = nn::make_denoiser(config, o.denoiser);
     nn::initialise(*network, o.training.seed);
+    nn::fit_schedule(*network, diffusion::NoiseSchedule(o.schedule).alphas_cumprod());
     network->to(device);
     return network;
   }

@@ -2,12 +2,15 @@
 #include "nn/denoiser.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "core/error.h"
 #include "core/share.h"
 #include "core/text.h"
 #include "nn/data.h"
 #include "nn/denoiser_fit.h"
+#include "nn/mixture_denoiser.h"
 
 namespace plumb::nn {
 namespace {
@@ -69,13 +72,21 @@ std::string type_of(const io::Json& denoiser) {
   return type != denoiser.end() && type->is_string() ? type->get<std::string>() : "";
 }
 
-bool has_timesteps(const std::string& type) { return type == "conv1d" || type == "mlp" || type == "subspace"; }
+bool has_timesteps(const std::string& type) { return type == "conv1d" || type == "mixture" || type == "mlp" || type == "subspace"; }
 
 /// Fills in what the items decide of a conv1d, mlp or subspace: their channels or size, and the classes.
 void fit_to_items(io::Json& config, const std::string& type, const io::Space& space, int64_t num_classes) {
   if (config.contains("config") && !config.at("config").is_object()) return;   // make_denoiser says so
   const std::vector<int64_t> shape = make_codec(space, "--denoiser")->model_shape();
   io::Json& network = config["config"];
+  if (type == "mixture") {   // says itself how large an item is
+    const int64_t elements = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+    if (num_classes > 0) throw Error(Exit::kUsage, "--denoiser", "a mixture knows no classes", "--unconditional");
+    if (const int64_t own = MixtureOptions::from_json(network, "--denoiser").elements(); own != elements) {
+      throw Error(Exit::kUsage, "--denoiser", cat("the mixture's centres have ", own, " coordinates, the items are ", space.text()));
+    }
+    return;
+  }
   if (type == "conv1d") {
     if (shape.size() != 2) {
       throw Error(Exit::kUsage, "--denoiser", "a conv1d needs sequences or items of shape [C,L], not " + space.text(), "mlp takes any");
@@ -114,9 +125,14 @@ void fit_masked(io::Json& denoiser, int64_t letters) {
 }
 
 void check_prediction_type(const io::Json& denoiser, const std::string& prediction_type) {
-  if (type_of(denoiser) != "subspace" || prediction_type == "sample") return;
-  throw Error(Exit::kUsage, "--prediction-type", "a subspace network predicts the clean sample, not " + prediction_type,
-              "--prediction-type sample");
+  const std::string type = type_of(denoiser);
+  if (type == "subspace" && prediction_type != "sample") {
+    throw Error(Exit::kUsage, "--prediction-type", "a subspace network predicts the clean sample, not " + prediction_type,
+                "--prediction-type sample");
+  }
+  if (type == "mixture" && prediction_type != "epsilon") {
+    throw Error(Exit::kUsage, "--prediction-type", "a mixture predicts the noise, not " + prediction_type, "--prediction-type epsilon");
+  }
 }
 
 io::Json denoiser_preset(const std::string& preset, const io::Space& space, int64_t num_classes) {
