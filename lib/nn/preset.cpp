@@ -26,7 +26,8 @@ std::vector<std::string> preset_names() {
   return names;
 }
 
-void set_if_open(io::Json& config, const char* key, int64_t value) {
+template <typename T>
+void set_if_open(io::Json& config, const char* key, T value) {
   if (!config.contains(key) || config.at(key).is_null()) config[key] = value;
 }
 
@@ -104,6 +105,22 @@ void fit_to_items(io::Json& config, const std::string& type, const io::Space& sp
 void fit_timesteps(io::Json& denoiser, int64_t num_train_timesteps) {
   if (has_timesteps(type_of(denoiser)) && denoiser.contains("config") && denoiser.at("config").is_object()) {
     set_if_open(denoiser["config"], "num_train_timesteps", num_train_timesteps);
+  }
+}
+
+void fit_masked(io::Json& denoiser, int64_t letters) {
+  const std::string type = type_of(denoiser);
+  if (type == "torchscript") return;
+  if (type != "conv1d") throw Error(Exit::kUsage, "--denoiser", "masked letters need a conv1d network, not '" + type + "'", "sequence or sequence-masked");
+  if (denoiser.contains("config") && !denoiser.at("config").is_object()) return;  // make_denoiser says so
+  io::Json& network = denoiser["config"];
+  if (network.contains("channels") && network.at("channels") == letters) network["channels"] = letters + 1;  // as fitted to the items alone
+  set_if_open(network, "channels", letters + 1);
+  set_if_open(network, "out_channels", letters);
+  set_if_open(network, "use_time", false);
+  if (network.at("channels") != letters + 1 || network.at("out_channels") != letters) {
+    throw Error(Exit::kUsage, "--denoiser", cat("masked sequences of ", letters, " letters need channels ", letters + 1, " and out_channels ", letters),
+                "leave both out");
   }
 }
 
