@@ -1,9 +1,11 @@
-// What a denoiser's configuration needs of the noise schedule.   SPDX-License-Identifier: Apache-2.0
+// What a denoiser needs of the noise schedule and of what it is conditioned on.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
-#include "io/manifest.h"
+#include "nn/denoiser.h"
 
 namespace plumb::nn {
 
@@ -12,5 +14,16 @@ void fit_timesteps(io::Json& denoiser, int64_t num_train_timesteps);
 
 /// Throws Error(kUsage, "--prediction-type") if the network predicts something else: subspace gives the clean sample ("sample").
 void check_prediction_type(const io::Json& denoiser, const std::string& prediction_type);
+
+/// Tells the network the schedule's alphas_cumprod, if it has a place for them: subspace with residual.
+void set_noise_levels(Denoiser& denoiser, const std::vector<double>& alphas_cumprod);
+
+/// Makes a denoiser config (manifest form) one of a network that is conditioned on a value.
+/// Throws Error(kUsage, "--condition") for a TorchScript network, which takes none.
+void fit_value(io::Json& denoiser);
+
+/// The network with a value embedding added, whose output is what it was before training: the embedding's last layer starts at 0.
+/// Adapters are merged first. Throws as fit_value().
+std::unique_ptr<Denoiser> with_value(Denoiser& network, uint64_t seed);
 
 }  // namespace plumb::nn
