@@ -35,6 +35,7 @@ struct PretrainOptions {
   plumb::diffusion::describe(t, o.training);
   t.add("value-weight", &o.value_weight, "weight of items in the loss by their value: none, or exp:TAU, that is exp((value - largest) / TAU) with "
         "TAU in standard deviations").suggest({"none", "exp:1"});
+  t.find("steps")->range(0, 1e12);  // 0: the network as it starts, which a mixture needs no training for
   t.group("Noise schedule");
   plumb::diffusion::describe(t, o.schedule);
   t.group("Running");
@@ -74,7 +75,7 @@ std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOpti
     nn::check_prediction_type(config, o.schedule.prediction_type);
     auto network = nn::make_denoiser(config, o.denoiser);
     nn::initialise(*network, o.training.seed);
-    nn::set_noise_levels(*network, diffusion::NoiseSchedule(o.schedule).alphas_cumprod());
+    nn::fit_schedule(*network, diffusion::NoiseSchedule(o.schedule).alphas_cumprod());
     network->to(device);
     return network;
   }

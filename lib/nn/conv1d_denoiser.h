@@ -1,6 +1,7 @@
 // The dilated residual network of sequence diffusion models.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,10 +25,25 @@ struct Conv1dOptions {
   /// predict the score of a process whose scores differ in size over t (s = sqrt(w_t) of a simplex diffusion).
   std::vector<std::pair<double, double>> output_scale;
   bool subtract_mean = false;                 ///< subtract the mean over the channels (a score on the simplex has none)
+  int64_t out_channels = 0;                   ///< 0: as `channels`; K for the K + 1 symbols of masked letters
+  std::string norm = "group";                 ///< of a block: "group", one group over the whole item; "layer", the channels of each position
+  std::string activation = "silu";            ///< "silu" (GELU in the head), or "relu" everywhere
+  bool use_time = true;                       ///< false: time counts as 0, for networks whose answer does not depend on it
 
   io::Json to_json() const;
   /// Throws Error(kUsage) naming an unknown key, a value of the wrong type or range, or channels that are absent.
   static Conv1dOptions from_json(const io::Json& json, const std::string& where);
+};
+
+/// Normalises the channels of each position by themselves, x [B,C,L], with a weight and a bias a channel. Source: Ba et al. 2016.
+class ChannelNorm : public Module {
+ public:
+  explicit ChannelNorm(int64_t channels);
+  Tensor forward(const Tensor& x) const;
+  void reset_parameters(WeightInit& init) override;
+
+ private:
+  Tensor weight_, bias_;
 };
 
 /// out + silu(conv(norm(out + time(e_t) + class(e_c)))), a group norm of one group, "same" padding.
@@ -38,16 +54,19 @@ class Conv1dBlock : public Module {
   Tensor forward(const Tensor& out, const Tensor& time, const Tensor& of_class);
 
  private:
-  GroupNorm norm_;
+  bool relu_;
+  std::unique_ptr<GroupNorm> group_norm_;  // one of the two
+  std::unique_ptr<ChannelNorm> channel_norm_;
   Conv1d conv_;
   Linear time_proj_;
   std::unique_ptr<Linear> class_proj_;
 };
 
-/// x_t [B,channels,L] -> the same shape. e_t = silu(linear(Fourier(t / num_train_timesteps))); input convolution, silu; the blocks; 1x1
+/// x_t [B,channels,L] -> [B,out_channels,L]. e_t = silu(linear(Fourier(t / num_train_timesteps))); input convolution, silu; the blocks; 1x1
 /// convolution, GELU, 1x1 convolution. Config form: {"type":"conv1d","config":{Conv1dOptions}}.
 /// Time: the published network sees t/2 for t in [0,4]; here a timestep of a schedule of T levels counts as t/T in [0,1).
-/// Source: masa-ue/RLfinetuning_Diffusion_Bioseq (GitHub), after Avdeyev et al. 2023, "Dirichlet diffusion score model".
+/// Source: masa-ue/RLfinetuning_Diffusion_Bioseq (GitHub), after Avdeyev et al. 2023, "Dirichlet diffusion score model". With norm "layer",
+/// activation "relu" and no time it is the network of Wang et al. 2025 (DRAKES).
 class Conv1dDenoiser : public Denoiser {
  public:
   explicit Conv1dDenoiser(const Conv1dOptions& options);

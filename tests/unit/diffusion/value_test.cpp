@@ -205,7 +205,7 @@ TEST_CASE("a subspace network learns rewards' conditional: what is asked for com
     nn::fit_value(config);
     const auto network = nn::make_denoiser(config, "test");
     nn::initialise(*network, 1);
-    nn::set_noise_levels(*network, schedule.alphas_cumprod());
+    nn::fit_schedule(*network, schedule.alphas_cumprod());
     const auto codec = nn::make_codec(io::Space{"vector", {6}, ""}, "test");
     nn::ShuffledRows rows(file, {"vectors"}, 4096, 2);
     rows.add(file, "reward/r");

@@ -39,7 +39,7 @@ std::unique_ptr<Denoiser> with_levels(const io::Json& config) {
   auto network = make_denoiser(config, "test");
   std::vector<double> levels;
   for (int t = 0; t < 1000; ++t) levels.push_back(0.999 - 0.998 * t / 999.0);
-  set_noise_levels(*network, levels);
+  fit_schedule(*network, levels);
   return network;
 }
 
@@ -140,7 +140,7 @@ TEST_CASE("adapters leave a value embedding its names; subspace residual: exact 
   }
   const Tensor want = at::matmul(at::sqrt(a) * at::matmul(x, v) + at::sqrt(1 - a) * at::tensor({2.0F, -1.0F}), v.t());
   CHECK(max_difference(network->forward(x, t, {}), want) < 1e-6);
-  CHECK(thrown_by([&] { set_noise_levels(*network, {0.5}); }).says("num_train_timesteps"));
+  CHECK(thrown_by([&] { fit_schedule(*network, {0.5}); }).says("num_train_timesteps"));
   config["config"]["residual"] = "yes";
   CHECK(thrown_by([&] { make_denoiser(config, "net.json"); }).says("residual: is not true or false"));
 }
