@@ -111,14 +111,11 @@ Tensor MixtureDenoiser::residual(const Tensor& x, const Tensor& time) {
 Tensor MixtureDenoiser::forward(const Tensor& x_t, const Tensor& timestep, const Condition& condition) {
   const Tensor x = flat_items(x_t, options_.elements());
   class_of_items(condition, 0, x.size(0), x.device());   // refuses a class
+  value_of_items(condition, false, x.size(0), x.device());
   const Tensor time = timestep_of_items(timestep, x.size(0), x.device());
   const Tensor index = time.round().to(at::kLong).clamp(0, options_.num_train_timesteps - 1);
   const Tensor log_snr = log_snr_.index_select(0, index.dim() == 0 ? index.unsqueeze(0) : index).unsqueeze(1).to(x.scalar_type());
   return (exact_eps(x, log_snr) + residual(x, time)).view(x_t.sizes()).to(x_t.scalar_type());
-}
-
-void fit_schedule(Denoiser& denoiser, const std::vector<double>& alphas_cumprod) {
-  if (auto* mixture = dynamic_cast<MixtureDenoiser*>(&denoiser)) mixture->set_noise_levels(alphas_cumprod);
 }
 
 }  // namespace plumb::nn
