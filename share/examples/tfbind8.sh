@@ -145,33 +145,35 @@ cell() {
   step "$method-$seed: done"
 }
 
-# A row a cell: results.tsv.
+# field FILE KEY: the first number under a key.
+field() { tr ',{' '\n\n' <"$1" | sed -n "s/^\"$2\":\\([-0-9.e+]*\\)}*\$/\\1/p" | head -n 1; }
+
+# A row a cell: results.tsv. The columns of an exported table of scores are in the order of their names.
 collect() {
   {
     printf 'method\tseed\ttruth\tmedian\tq90\treplicate\tpredicted\tgap\tuncertainty\tabove_best_label\tpath_kl\thamming\tunique\tkmer_divergence\n'
+    best=$(sed 1d "$DATA/six6.csv" | cut -d , -f 2 | LC_ALL=C sort -g | awk -v q="$QUANTILE" '{ v[NR] = $1 } END { print v[int(q * NR)] }')
     cells | while read -r method seed; do
       name=cells/$method-$seed
       [ -e "$name.json" ] || continue
-      best=$(field "$(cat "rewards/bonus-$seed.json")" best_label)
       kl=$([ ! -e "$name.h5.jsonl" ] || sed -n 's/.*"kl":\([-0-9.e+]*\).*/\1/p' "$name.h5.jsonl" | tail -n 1)
       env export "$name-scores.h5" --to csv -q -o "$name.csv" --force >/dev/null
-      sed 1d "$name.csv" | awk -F, -v OFS='\t' -v best="$best" -v method="$method" -v seed="$seed" -v kl="$kl" \
-        -v hamming="$(field "$(cat "$name.json")" value)" -v unique="$(field "$(cat "$name.json")" unique)" \
-        -v js="$(field "$(cat "$name.json")" kmer_divergence)" '
-        { p += $3; r += $4; t[NR] = $5; truth += $5; u += $6; above += $5 > best }
-        END { n = NR; for (i = 2; i <= n; ++i) { v = t[i]; for (j = i - 1; j > 0 && t[j] > v; --j) t[j + 1] = t[j]; t[j + 1] = v }
-          print method, seed, truth / n, t[int((n + 1) / 2)], t[int(0.9 * n)], r / n, p / n, (p - truth) / n, u / n, above / n, kl, hamming, unique, js }'
+      head -n 1 "$name.csv" | grep -q 'sequence,.*predicted.*,.*replicate.*,.*truth.*,.*uncertainty' || { step "$name.csv: other columns than expected"; return 1; }
+      cut -d , -f 2- "$name.csv" | sed 1d | awk -F, -v OFS=, '{ print $(NF - 3), $(NF - 2), $(NF - 1), $NF }' | LC_ALL=C sort -t , -k 3,3g |
+        awk -F, -v OFS='\t' -v best="$best" -v method="$method" -v seed="$seed" -v kl="$kl" -v hamming="$(field "$name.json" value)" \
+          -v unique="$(field "$name.json" unique)" -v js="$(field "$name.json" kmer_divergence)" '
+          { p += $1; r += $2; t[NR] = $3; truth += $3; u += $4; above += $3 > best }
+          END { n = NR
+            print method, seed, truth / n, t[int((n + 1) / 2)], t[int(0.9 * n)], r / n, p / n, (p - truth) / n, u / n, above / n, kl, hamming, unique, js }'
     done
   } >results.tsv
 }
-# field JSON KEY: the first number under a key.
-field() { echo "$1" | sed -n "s/.*\"$2\":\\([-0-9.e+]*\\).*/\\1/p" | head -n 1; }
 
 page() {
   collect
   report --table results.tsv --x predicted --y truth --y replicate --y hamming --by method --marks --svg figures --tsv tables \
-    --title "Offline design on TF-Bind-8: what the reward promised and what was measured" -q -o page.html >/dev/null
-  column -t -s "$(printf '\t')" tables/means-results.tsv >&2 || true
+    --title "Offline design on TF-Bind-8: what the reward promised and what was measured" -q -o page.html --force >/dev/null
+  cut -f 1-4,6,8 tables/means-results.tsv | column -t -s "$(printf '\t')" >&2
   echo "$PWD/page.html"
 }
 
