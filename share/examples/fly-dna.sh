@@ -80,6 +80,8 @@ reward() {
     quietly reward-train truth.h5 $recipe --uncertainty bootstrap --members 3 $chosen --seed "$1" -o "rewards/boot-$1.h5"
 }
 
+rewards() { echo "$SEEDS" | tr ' ' '\n' | xargs -P "$JOBS" -I @ "$self" --reward @ "$PWD"; }
+
 # The reward expression of a row, for a seed.
 expression() {
   case $1 in
@@ -161,8 +163,9 @@ enter() { mkdir -p "$1/cells" "$1/rewards" && cd "$1"; }
 
 case ${1-} in
   --cells) cells; exit ;;
-  --base) enter "${2:-runs/fly-dna}"; base; exit ;;
+  --base) enter "${2:-runs/fly-dna}"; base; rewards; exit ;;
   --cell) enter "$4"; reward "$3"; cell "$2" "$3"; exit ;;
+  --reward) enter "$3"; reward "$2"; exit ;;
   --page) enter "${2:-runs/fly-dna}"; page; exit ;;
   -*) echo "fly-dna: unknown option '$1': see the head of $0" >&2; exit 2 ;;
 esac
@@ -173,7 +176,7 @@ settings="$MODEL|$QUANTILE|$LABELS|$NOISE|$ALPHA|$SCALE|$UPDATES|$SAMPLES|$KEPT|
 export SEEDS DATA DEVICE MODEL QUANTILE LABELS NOISE ALPHA SCALE UPDATES SAMPLES KEPT STEPS COUNT PARTICLES
 step "1/3 real windows, and the rewards"
 base
-for seed in $SEEDS; do reward "$seed"; done
+rewards
 step "2/3 $(cells | wc -l) cells, $JOBS at a time"
 cells | sort -s -k2,2n | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
 step "3/3 the table and the page"

@@ -82,6 +82,8 @@ offline() {
           for (i = m; i > m - n; --i) { j = 1 + int(rand() * i); t = s[j]; s[j] = s[i]; s[i] = t; t = v[j]; v[j] = v[i]; v[i] = t; print s[i], v[i] } }'
 }
 
+rewards() { echo "$SEEDS" | tr ' ' '\n' | xargs -P "$JOBS" -I @ "$self" --reward @ "$PWD"; }
+
 # The reward expression of a row, for a seed.
 expression() {
   case $1 in
@@ -182,8 +184,9 @@ enter() { mkdir -p "$1/cells" "$1/rewards" && cd "$1"; }
 
 case ${1-} in
   --cells) cells; exit ;;
-  --base) enter "${2:-runs/tfbind8}"; base; exit ;;
+  --base) enter "${2:-runs/tfbind8}"; base; rewards; exit ;;
   --cell) enter "$4"; reward "$3"; cell "$2" "$3"; exit ;;
+  --reward) enter "$3"; reward "$2"; exit ;;
   --page) enter "${2:-runs/tfbind8}"; page; exit ;;
   -*) echo "tfbind8: unknown option '$1': see the head of $0" >&2; exit 2 ;;
 esac
@@ -194,7 +197,7 @@ settings="$QUANTILE|$LABELS|$ALPHA|$SCALE|$UPDATES|$STEPS|$COUNT|$PARTICLES|$GUI
 export SEEDS DATA QUANTILE LABELS ALPHA SCALE UPDATES STEPS COUNT PARTICLES GUIDE TARGET PRETRAIN
 step "1/3 the model of all sequences, and the rewards"
 base
-for seed in $SEEDS; do reward "$seed"; done
+rewards
 step "2/3 $(cells | wc -l) cells, $JOBS at a time"
 cells | sort -s -k2,2n | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
 step "3/3 the table and the page"
