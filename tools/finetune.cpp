@@ -42,6 +42,9 @@ int run(cli::Context& ctx, const Options& given) {
   nn::setup_torch(ctx.threads());
   const io::Manifest base = given.model.empty() ? ctx.need("model") : ctx.read(given.model, "model");
   align::TunedModel model(base, o, device);
+  if (model.network().takes_value()) {
+    throw Error(Exit::kUsage, base.label(), "tuning of value-conditional models is not offered", "pretrain --condition class or none makes one that can be tuned");
+  }
   const io::Space& space = model.space();
   const auto codec = nn::make_codec(space, base.label());
   align::check_process(model.schedule().value("process", "gaussian"), [&](const std::string& option) { return ctx.was_set(option); });

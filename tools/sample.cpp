@@ -25,6 +25,7 @@ struct SampleOptions : plumb::diffusion::SamplingOptions {
 #include "core/text.h"
 #include "diffusion/process.h"
 #include "diffusion/sampling.h"
+#include "diffusion/value_condition.h"
 #include "nn/data.h"
 
 namespace {
@@ -51,6 +52,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const diffusion::SampledModel network(std::move(loaded), o, process->steps(), find_base, precision, device);
   const nn::Model& model = network.model();
   const int64_t num_classes = model.denoiser->num_classes();
+  const diffusion::Targets targets(o.target, model, which == "balanced" ? num_classes : 1);
 
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"model", source}};
   if (network.base()) inputs.emplace_back("base", network.base()->manifest);
@@ -74,6 +76,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
     io::H5Writer output = ctx.create("samples");
     output.create(model.space.dataset(), model.space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32, model.space.shape);
     if (which != "none") output.create("label", io::Type::kI64, {});
+    if (targets.any()) output.create("target", io::Type::kF32, {});
     output.create("seed", io::Type::kU64, {});
     const diffusion::ModelFunction denoise = network.function();
     Progress progress("sampling", end - begin);
@@ -83,6 +86,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
       nn::Condition condition;
       const at::Tensor labels = diffusion::choose_labels(which, items, num_classes, o.seed);
       if (num_classes > 0) condition.label = labels.to(device);
+      if (targets.any()) condition.value = targets.standardised(items).to(device);
       const at::Tensor x0 = diffusion::run_process(*process, denoise, {o.seed, items, device}, condition,
           [](int64_t, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
             if (stop_requested()) throw StopRequested();
@@ -92,6 +96,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
       }
       nn::append_rows(output, model.space.dataset(), codec->decode(x0));
       if (which != "none") nn::append_rows(output, "label", labels);
+      if (targets.any()) nn::append_rows(output, "target", targets.raw(items));
       const std::vector<uint64_t> seeds(items.size(), o.seed);
       output.append("seed", io::Type::kU64, static_cast<int64_t>(seeds.size()), seeds.data());
       progress.update(items.back() + 1 - begin);

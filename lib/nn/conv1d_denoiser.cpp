@@ -15,6 +15,7 @@ namespace plumb::nn {
 io::Json Conv1dOptions::to_json() const {
   io::Json json{{"channels", channels}, {"width", width}, {"kernel", kernel}, {"dilations", dilations}, {"embedding_dim", embedding_dim},
                 {"num_classes", num_classes}, {"num_train_timesteps", num_train_timesteps}, {"fourier_scale", fourier_scale}};
+  if (value) json["value"] = true;
   if (!output_scale.empty()) json["output_scale"] = output_scale;
   if (subtract_mean) json["subtract_mean"] = true;
   if (out_channels > 0) json["out_channels"] = out_channels;
@@ -34,6 +35,7 @@ Conv1dOptions Conv1dOptions::from_json(const io::Json& json, const std::string& 
   keys.read("embedding_dim", o.embedding_dim);
   keys.read("num_classes", o.num_classes);
   keys.read("num_train_timesteps", o.num_train_timesteps);
+  keys.read("value", o.value);
   keys.read("fourier_scale", o.fourier_scale);
   keys.read("output_scale", o.output_scale);
   keys.read("subtract_mean", o.subtract_mean);
@@ -115,6 +117,10 @@ Conv1dDenoiser::Conv1dDenoiser(const Conv1dOptions& options)
   register_module("blocks", blocks_);
   register_module("head", head_);
   register_module("conv_out", conv_out_);
+  if (options_.value) {
+    value_embedding_ = std::make_unique<ValueEmbedding>(options_.embedding_dim);
+    register_module("value_embedding", *value_embedding_);
+  }
   if (options_.output_scale.empty()) return;
   std::vector<float> times, values;
   for (const auto& [t, scale] : options_.output_scale) {
@@ -145,7 +151,10 @@ Tensor Conv1dDenoiser::forward(const Tensor& x_t, const Tensor& timestep, const 
   const auto activate = [relu](const Tensor& x) { return relu ? at::relu(x) : at::silu(x); };
   const Tensor given = timestep_of_items(timestep, batch, device), t = options_.use_time ? given : at::zeros_like(given);
   const Tensor features = time_proj_.forward(t / static_cast<double>(options_.num_train_timesteps)).to(type);
-  const Tensor time = activate(time_embedding_.forward(features));
+  Tensor time = time_embedding_.forward(features);
+  const Tensor value = value_of_items(condition, options_.value, batch, device);
+  if (value_embedding_) time = time + value_embedding_->forward(value);
+  time = activate(time);
   const Tensor label = class_of_items(condition, options_.num_classes, batch, device);
   const Tensor of_class = class_embedding_ ? class_embedding_->forward(label) : Tensor();
 

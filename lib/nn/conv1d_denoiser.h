@@ -18,6 +18,7 @@ struct Conv1dOptions {
   std::vector<int64_t> dilations{1, 1, 4, 16, 1, 1, 4, 16};   ///< one block each
   int64_t embedding_dim = 256;                ///< of time and class
   int64_t num_classes = 0;                    ///< 0: unconditional; else the class table has one more row, the null class
+  bool value = false;                         ///< conditioned on a value: its embedding is added to the time embedding, before the silu
   int64_t num_train_timesteps = 1000;         ///< the time that counts as 1
   double fourier_scale = 30;                  ///< standard deviation of the random frequencies
   /// Pairs [t, s], t ascending: the output is multiplied by s(t), interpolated linearly, constant outside. Empty: 1. For networks that
@@ -71,6 +72,7 @@ class Conv1dDenoiser : public Denoiser {
   explicit Conv1dDenoiser(const Conv1dOptions& options);
   Tensor forward(const Tensor& x_t, const Tensor& timestep, const Condition& condition) override;
   int64_t num_classes() const override { return options_.num_classes; }
+  bool takes_value() const override { return options_.value; }
   io::Json config() const override { return {{"type", "conv1d"}, {"config", options_.to_json()}}; }
 
  private:
@@ -83,6 +85,7 @@ class Conv1dDenoiser : public Denoiser {
   Conv1d conv_in_;
   ModuleList<Conv1dBlock> blocks_;
   Conv1d head_, conv_out_;
+  std::unique_ptr<ValueEmbedding> value_embedding_;
   Tensor scale_times_, scale_values_;           // of output_scale, float32; undefined without
 };
 

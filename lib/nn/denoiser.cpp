@@ -34,16 +34,18 @@ void refuse_unknown(const io::Json& config, const std::vector<std::string>& know
 }
 
 std::unique_ptr<Denoiser> make_unet2d(const io::Json& config, const std::string& where) {
-  refuse_unknown(config, {"type", "patch", "null_class", "config"}, where);
+  refuse_unknown(config, {"type", "patch", "null_class", "value", "config"}, where);
   const UNet2DOptions options = UNet2DOptions::from_json(config.value("config", io::Json::object()), where);
   const int64_t patch = whole_number(config, "patch", 1, where);
   if (options.in_channels % (patch * patch) != 0 || options.out_channels % (patch * patch) != 0) {
     throw Error(Exit::kUsage, where, cat("patch ", patch, " needs in_channels and out_channels that are multiples of ", patch * patch));
   }
-  if (config.contains("null_class") && !config.at("null_class").is_boolean()) {
-    throw Error(Exit::kUsage, where, "denoiser option null_class is not true or false");
+  for (const char* key : {"null_class", "value"}) {
+    if (config.contains(key) && !config.at(key).is_boolean()) {
+      throw Error(Exit::kUsage, where, cat("denoiser option ", key, " is not true or false"));
+    }
   }
-  return std::make_unique<UNet2D>(options, patch, config.value("null_class", true));
+  return std::make_unique<UNet2D>(options, patch, config.value("null_class", true), config.value("value", false));
 }
 
 }  // namespace

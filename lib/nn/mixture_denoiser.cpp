@@ -9,24 +9,11 @@
 #include "core/text.h"
 #include "nn/config_keys.h"
 #include "nn/denoiser_fit.h"
+#include "nn/denoiser_inputs.h"
 #include "nn/init.h"
 #include "nn/mlp.h"
 
 namespace plumb::nn {
-namespace {
-
-/// A layer that starts at zero, so that what it adds to starts unchanged.
-class ZeroLinear final : public Linear {
- public:
-  using Linear::Linear;
-  void reset_parameters(WeightInit& init) override {
-    init.constant(weight(), 0);
-    init.constant(bias(), 0);
-  }
-};
-
-}  // namespace
-
 io::Json MixtureOptions::to_json() const {
   io::Json json{{"centres", centres}, {"std", std}, {"hidden", hidden}, {"time_dim", time_dim}, {"num_train_timesteps", num_train_timesteps}};
   if (!weights.empty()) json["weights"] = weights;
@@ -111,14 +98,11 @@ Tensor MixtureDenoiser::residual(const Tensor& x, const Tensor& time) {
 Tensor MixtureDenoiser::forward(const Tensor& x_t, const Tensor& timestep, const Condition& condition) {
   const Tensor x = flat_items(x_t, options_.elements());
   class_of_items(condition, 0, x.size(0), x.device());   // refuses a class
+  value_of_items(condition, false, x.size(0), x.device());
   const Tensor time = timestep_of_items(timestep, x.size(0), x.device());
   const Tensor index = time.round().to(at::kLong).clamp(0, options_.num_train_timesteps - 1);
   const Tensor log_snr = log_snr_.index_select(0, index.dim() == 0 ? index.unsqueeze(0) : index).unsqueeze(1).to(x.scalar_type());
   return (exact_eps(x, log_snr) + residual(x, time)).view(x_t.sizes()).to(x_t.scalar_type());
-}
-
-void fit_schedule(Denoiser& denoiser, const std::vector<double>& alphas_cumprod) {
-  if (auto* mixture = dynamic_cast<MixtureDenoiser*>(&denoiser)) mixture->set_noise_levels(alphas_cumprod);
 }
 
 }  // namespace plumb::nn

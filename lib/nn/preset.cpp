@@ -10,7 +10,9 @@
 #include "core/text.h"
 #include "nn/data.h"
 #include "nn/denoiser_fit.h"
+#include "nn/lora.h"
 #include "nn/mixture_denoiser.h"
+#include "nn/subspace_denoiser.h"
 
 namespace plumb::nn {
 namespace {
@@ -133,6 +135,37 @@ void check_prediction_type(const io::Json& denoiser, const std::string& predicti
   if (type == "mixture" && prediction_type != "epsilon") {
     throw Error(Exit::kUsage, "--prediction-type", "a mixture predicts the noise, not " + prediction_type, "--prediction-type epsilon");
   }
+}
+
+void fit_schedule(Denoiser& denoiser, const std::vector<double>& alphas_cumprod) {
+  if (auto* mixture = dynamic_cast<MixtureDenoiser*>(&denoiser)) mixture->set_noise_levels(alphas_cumprod);
+  if (auto* subspace = dynamic_cast<SubspaceDenoiser*>(&denoiser)) subspace->set_noise_levels(alphas_cumprod);
+}
+
+void fit_value(io::Json& denoiser) {
+  const std::string type = type_of(denoiser);
+  if (type == "torchscript") throw Error(Exit::kUsage, "--condition", "a TorchScript network takes no value");
+  if (type == "mixture") throw Error(Exit::kUsage, "--condition", "a mixture takes no value");
+  if (type == "unet2d") {
+    denoiser["value"] = true;
+  } else if (has_timesteps(type) && (!denoiser.contains("config") || denoiser.at("config").is_object())) {
+    denoiser["config"]["value"] = true;
+  }
+}
+
+std::unique_ptr<Denoiser> with_value(Denoiser& network, uint64_t seed) {
+  if (has_lora(network)) merge_lora(network);
+  io::Json config = network.config();
+  fit_value(config);
+  auto wider = make_denoiser(config, "--init");
+  initialise(*wider, seed);
+  NamedTensors values = wider->state();
+  for (const auto& [name, tensor] : network.state()) {
+    const auto own = std::find_if(values.begin(), values.end(), [&, &key = name](const auto& entry) { return entry.first == key; });
+    if (own != values.end()) own->second = tensor;
+  }
+  wider->load_state(values, "--init");
+  return wider;
 }
 
 io::Json denoiser_preset(const std::string& preset, const io::Space& space, int64_t num_classes) {

@@ -1,5 +1,5 @@
-// One line an item (RFC 4180): index, the letters of a sequence, the elements of a vector, label, class, prompt, value, and each reward that was given to
-// the items.   SPDX-License-Identifier: Apache-2.0
+// One line an item (RFC 4180): index, the letters of a sequence or the elements of a vector, label, class, prompt, target, value, and each
+// reward that was given to the items.   SPDX-License-Identifier: Apache-2.0
 #include "io/exporter.h"
 #include "io/exporters/columns.h"
 
