@@ -13,19 +13,6 @@
 #include "nn/mlp.h"
 
 namespace plumb::nn {
-namespace {
-
-/// A layer that starts at zero, so that what it adds to starts unchanged.
-class ZeroLinear final : public Linear {
- public:
-  using Linear::Linear;
-  void reset_parameters(WeightInit& init) override {
-    init.constant(weight(), 0);
-    init.constant(bias(), 0);
-  }
-};
-
-}  // namespace
 
 io::Json MixtureOptions::to_json() const {
   io::Json json{{"centres", centres}, {"std", std}, {"hidden", hidden}, {"time_dim", time_dim}, {"num_train_timesteps", num_train_timesteps}};
