@@ -22,7 +22,7 @@ Tensor reconstruction(Decoder decoder, const Tensor& x0, const Tensor& eps, doub
     case Decoder::kLetters:  // |z - sqrt(a) letter|^2 differs between letters by the product alone
       return ((z * (2 * std::sqrt(a) / (1 - a))).log_softmax(1) * (x > 0)).flatten(1).sum(1);
     case Decoder::kBytes: {
-      const Tensor values = at::arange(256, at::kDouble) / 127.5 - 1, own = ((x + 1) * 127.5).round().to(at::kLong).flatten(1);
+      const Tensor values = at::arange(256, x.options()) / 127.5 - 1, own = ((x + 1) * 127.5).round().to(at::kLong).flatten(1);
       const Tensor logits = -(z.flatten(1).unsqueeze(2) - std::sqrt(a) * values).square() / (2 * (1 - a));
       return logits.log_softmax(2).gather(2, own.unsqueeze(2)).squeeze(2).sum(1);
     }

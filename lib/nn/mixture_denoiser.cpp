@@ -9,11 +9,11 @@
 #include "core/text.h"
 #include "nn/config_keys.h"
 #include "nn/denoiser_fit.h"
+#include "nn/denoiser_inputs.h"
 #include "nn/init.h"
 #include "nn/mlp.h"
 
 namespace plumb::nn {
-
 io::Json MixtureOptions::to_json() const {
   io::Json json{{"centres", centres}, {"std", std}, {"hidden", hidden}, {"time_dim", time_dim}, {"num_train_timesteps", num_train_timesteps}};
   if (!weights.empty()) json["weights"] = weights;
