@@ -35,7 +35,6 @@ struct PretrainOptions {
   plumb::diffusion::describe(t, o.training);
   t.add("value-weight", &o.value_weight, "weight of items in the loss by their value: none, or exp:TAU, that is exp((value - largest) / TAU) with "
         "TAU in standard deviations").suggest({"none", "exp:1"});
-  t.find("steps")->range(0, 1e12);  // 0: the network as it starts, which a mixture needs no training for
   t.group("Noise schedule");
   plumb::diffusion::describe(t, o.schedule);
   t.group("Running");

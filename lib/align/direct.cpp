@@ -163,7 +163,9 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
     };
     const CallObserver observe_path = [&](int64_t i, const Tensor& x_t, const Tensor& output, bool is_kept) {
       const at::AutoGradMode gradients(is_kept && penalty->alpha > 0);
-      const Tensor step = policy.step_kl(i, x_t, output, reference_of(policy, i, x_t, condition), penalty->reduce).exact;
+      Tensor step = policy.process().step_kl(i, x_t, output, reference_of(policy, i, x_t, condition));
+      if (penalty->reduce == diffusion::Reduce::kMean)
+        step = step / static_cast<double>(x_t.numel() / x_t.size(0));
       path_all = path_all + step.detach();
       if (is_kept)
         path_kept = path_kept + step;
