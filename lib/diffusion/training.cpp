@@ -39,30 +39,37 @@ TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t
     t[i] = static_cast<int64_t>(random.below(static_cast<uint64_t>(schedule.num_train_timesteps())));
   }
   batch.t = batch.t.to(x0.device());
+  batch.condition = training_condition(label, num_classes, label_drop, seed, first, x0.device(), value);
+  return batch;
+}
+
+nn::Condition training_condition(const Tensor& label, int64_t num_classes, double label_drop, uint64_t seed, int64_t first, at::Device device,
+                                 const Tensor& value) {
+  nn::Condition condition;
   const bool by_class = label.defined() && num_classes > 0, by_both = by_class && value.defined();
   // u in [0,p): all conditions go; with two of them, in [p,2p) the label alone and in [2p,3p) the value alone
   const auto drawn = [&](int64_t i) { return Philox(seed, Stream::kLabelDrop, static_cast<uint64_t>(first + i)).uniform(); };
   if (by_class) {
-    Tensor kept = label.to(at::kCPU, at::kLong).clone();
+    const Tensor kept = label.to(at::kCPU, at::kLong).clone();
     int64_t* values = kept.data_ptr<int64_t>();
-    for (int64_t i = 0; i < count; ++i) {
+    for (int64_t i = 0; i < kept.size(0); ++i) {
       if (values[i] < 0 || values[i] >= num_classes) {
         throw Error(Exit::kBadInput, "label", cat(values[i], " is not one of ", num_classes, " classes"));
       }
       if (drawn(i) < (by_both ? 2 : 1) * label_drop) values[i] = num_classes;
     }
-    batch.condition.label = kept.to(x0.device());
+    condition.label = kept.to(device);
   }
   if (value.defined()) {
     const Tensor kept = value.to(at::kCPU, at::kFloat).clone();
     float* values = kept.data_ptr<float>();
-    for (int64_t i = 0; i < count; ++i) {
+    for (int64_t i = 0; i < kept.size(0); ++i) {
       const double u = drawn(i);
       if (u < label_drop || (by_both && u >= 2 * label_drop && u < 3 * label_drop)) values[i] = std::numeric_limits<float>::quiet_NaN();
     }
-    batch.condition.value = kept.to(x0.device());
+    condition.value = kept.to(device);
   }
-  return batch;
+  return condition;
 }
 
 Tensor noised(const NoiseSchedule& schedule, const TrainingBatch& batch) { return schedule.add_noise(batch.x0, batch.eps, batch.t); }
