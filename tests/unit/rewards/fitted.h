@@ -11,11 +11,11 @@ namespace plumb::rewards::test {
 
 inline io::Space plane() { return {"vector", {2}, ""}; }
 
-/// n points around (-2,0), (0,0) and (2,0), sd 0.4, with target 1 + x1 + 0.05 noise: (0,4) is far from all, (0,0) is not.
+/// n points around (-3,0), (0,0) and (3,0), sd 0.4, with target 1 + x1 + 0.05 noise: (0,4) is far from all, (0,0) is not.
 struct Points {
   at::Tensor items, target;
   explicit Points(int64_t n, uint64_t seed = 1) : items(normal_values(n, 2, seed) * 0.4), target(normal_values(n, 1, seed + 100).squeeze(1) * 0.05 + 1) {
-    for (int64_t i = 0; i < n; ++i) items[i][0] += static_cast<double>(2 * (i % 3) - 2);
+    for (int64_t i = 0; i < n; ++i) items[i][0] += static_cast<double>(3 * (i % 3) - 3);
     target += items.select(1, 0);
     items = items.to(at::kFloat);
   }

@@ -12,7 +12,7 @@ using namespace test;
 
 namespace {
 
-const at::Tensor kNearAndFar = at::tensor({-2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 4.0, 5.0, 5.0}, at::kDouble).view({5, 2});
+const at::Tensor kNearAndFar = at::tensor({-3.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 4.0, 6.0, 5.0}, at::kDouble).view({5, 2});
 
 double coverage_at(const Estimate& estimate, const at::Tensor& target, double factor) {
   return ((target - estimate.mean).abs() <= estimate.uncertainty * factor * (1 + 1e-12)).to(at::kDouble).mean().item<double>();
@@ -32,7 +32,7 @@ TEST_CASE("fit: what lies far from the data is more uncertain, by all three mean
     const double near = estimate.uncertainty.narrow(0, 0, 3).max().item<double>(), far = estimate.uncertainty.narrow(0, 3, 2).min().item<double>();
     CHECK(near > 0);
     CHECK(far > 3 * near);
-    CHECK(largest_difference(estimate.mean.narrow(0, 0, 3), at::tensor({-1.0, 1.0, 3.0}, at::kDouble)) < 0.15);   // raw units: 1 + x1
+    CHECK(largest_difference(estimate.mean.narrow(0, 0, 3), at::tensor({-2.0, 1.0, 4.0}, at::kDouble)) < 0.2);   // raw units: 1 + x1
     const io::Json quality = quality_of(fitted, *run.rows, *run.codec, run.chosen.split.held_out,
                                         run.target.index_select(0, at::tensor(run.chosen.split.held_out, at::kLong)), 1, at::kCPU);
     CHECK(quality["r2"].get<double>() > 0.95);
@@ -124,11 +124,11 @@ TEST_CASE("fit: the scale is the smallest that covers the extremes which were he
     CHECK(choice["curve"][4][name] == choice[name]);   // coverage 0.9
     CHECK(choice["curve"][0][name] < choice["curve"][5][name]);
     CHECK(choice["held_out"]["top"] == 30);
-    CHECK(choice["held_out"]["cluster"] == 100);        // the points around (2,0), where the target is highest
+    CHECK(choice["held_out"]["cluster"] == 100);        // the points around (3,0), where the target is highest
     CHECK(choice["held_out"]["count"] == 100);
     // the same by hand: a fit on what is left, with scale 1
     const PseudoOod extremes = hold_out_extremes(*run.rows, *run.codec, run.target, run.chosen.split, 3, options.seed);
-    CHECK(run.target.index_select(0, at::tensor(extremes.rest.train, at::kLong)).max().item<double>() < 2.3);
+    CHECK(run.target.index_select(0, at::tensor(extremes.rest.train, at::kLong)).max().item<double>() < 2.6);
     if (type == "bootstrap") continue;
     RewardTrainingOptions plain = options;
     plain.uncertainty.choose = 0;

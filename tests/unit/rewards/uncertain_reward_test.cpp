@@ -79,7 +79,7 @@ TEST_CASE("uncertainty, conservative: sequences go through their letter probabil
     Fit run(codes, target, space, {{"type", "mlp"}, {"config", {{"elements", 32}, {"hidden", {16}}}}}, quick_fit(type));
     const std::string file = run.write(space);
     const auto reward = make_reward("conservative:" + file, space, at::kCPU);
-    const at::Tensor one_hot = at::one_hot(codes.to(at::kLong), 4).transpose(1, 2).to(at::kFloat) * 2 - 1;
+    const at::Tensor one_hot = at::one_hot(codes.to(at::kLong), 4).transpose(1, 2).contiguous().to(at::kFloat) * 2 - 1;
     CHECK((reward->score_differentiable(one_hot, {}) - reward->score({codes, {}, 0})).abs().max().item<double>() < 2e-2);   // near one-hot
     check_jacobian(*reward, one_hot.narrow(0, 0, 4) * 0.05, {}, 1e-3, 0.05);
   }
