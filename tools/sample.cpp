@@ -36,6 +36,7 @@ struct SampleOptions : plumb::diffusion::SamplingOptions {
 #include "diffusion/reward_guidance.h"
 #include "diffusion/sampling.h"
 #include "diffusion/steering.h"
+#include "diffusion/value_condition.h"
 #include "nn/data.h"
 #include "rewards/reward.h"
 
@@ -80,43 +81,41 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const diffusion::SampledModel network(std::move(loaded), o, process->steps(), find_base, precision, device);
   const nn::Model& model = network.model();
   const int64_t num_classes = model.denoiser->num_classes();
+  const diffusion::Targets targets(o.target, model, which == "balanced" ? num_classes : 1);
   const std::unique_ptr<rewards::Reward> reward =
       o.steering.reward.empty() ? nullptr : rewards::make_reward(o.steering.reward, model.space, device, o.reward_timeout_s);
   const bool labelled = which != "none";  // the null class is no label
-  const auto soft = [&reward, labelled](const at::Tensor& x0, const at::Tensor& label) {
-    return reward->score_differentiable(x0, labelled ? label : at::Tensor());
-  };
+  diffusion::RewardFunction with_gradient;
+  if (reward && reward->differentiable()) {
+    with_gradient = [&reward, labelled](const at::Tensor& x0, const at::Tensor& label) {
+      return reward->score_differentiable(x0, labelled ? label : at::Tensor());
+    };
+  }
   const auto stop = [] { if (stop_requested()) throw StopRequested(); };
   std::unique_ptr<diffusion::Steering> steering;
   if (!o.steering.method.empty()) {
-    steering = diffusion::make_steering({*process, network.function(), finished_reward(*reward, *codec, labelled),
-        reward->differentiable() ? diffusion::RewardFunction(soft) : nullptr, o.steering, o.seed, device, o.batch_size, stop});
+    steering = diffusion::make_steering({*process, network.function(), finished_reward(*reward, *codec, labelled), with_gradient, o.steering,
+                                         o.seed, device, o.batch_size, stop});
   }
   std::optional<diffusion::RewardGuidance> guidance;
-  if (!o.guidance.at.empty()) {
-    if (!reward->differentiable()) {
-      throw Error(Exit::kUsage, "--reward", cat("has no gradient, which --guide needs: ", join(reward->without_gradient(), ", ")), "--steer fk, say");
-    }
-    guidance.emplace(network.function(), *process, model.schedule, soft, o.guidance, source.label());
-  }
-  const int64_t per_item = steering ? steering->per_item() : 1;  // rows written
+  if (!o.guidance.at.empty()) guidance.emplace(network.function(), *process, model.schedule, with_gradient, o.guidance, source.label());
+  const int64_t per_item = steering ? steering->per_item() : 1, count = (end - begin) * per_item;  // rows written
 
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"model", source}};
   if (network.base()) inputs.emplace_back("base", network.base()->manifest);
   io::Manifest manifest = ctx.manifest("samples", inputs);
-  manifest.json()["count"] = (end - begin) * per_item;
+  manifest.json()["count"] = count;
   manifest.json()["space"] = model.space.to_json();
   manifest.json()["seed"] = o.seed;
   manifest.json()["first"] = begin * per_item;
   if (num_classes > 0 && model.manifest.json().contains("classes")) manifest.json()["classes"] = model.manifest.json().at("classes");
   if (ctx.dry_run()) {
-    const diffusion::SteeringCost cost = steering ? steering->cost_per_item() : diffusion::SteeringCost{std::vector<int64_t>(static_cast<size_t>(process->steps()), 1)};
-    const int64_t count = (end - begin) * per_item;
+    diffusion::SteeringCost cost{std::vector<int64_t>(static_cast<size_t>(process->steps()), 1), process->steps(), process->steps()};
+    if (steering) cost = steering->cost_per_item();
     io::Json plan{{"count", count}, {"first", begin * per_item}, {"space", model.space.to_json()},
         {"parameters", model.denoiser->parameter_count()}, {"timesteps", diffusion::timesteps_of(*process)},
         {"network_calls_per_item", network.calls(cost.network)}};
-    if (steering) plan.update({{"reward_queries_per_item", cost.rewards}, {"reward_gradients_per_item", cost.gradients}});
-    if (guidance) plan.update({{"reward_queries_per_item", process->steps()}, {"reward_gradients_per_item", process->steps()}});
+    if (reward) plan.update({{"reward_queries_per_item", cost.rewards}, {"reward_gradients_per_item", cost.gradients}});
     plan["output_bytes"] = count * (model.space.numel() * (model.space.stored_as_bytes() ? 1 : 4) + 16);
     return ctx.finish_dry_run(plan);
   }
@@ -127,6 +126,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
     io::H5Writer output = ctx.create("samples");
     output.create(model.space.dataset(), model.space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32, model.space.shape);
     if (labelled) output.create("label", io::Type::kI64, {});
+    if (targets.any()) output.create("target", io::Type::kF32, {});
     output.create("seed", io::Type::kU64, {});
     const diffusion::ModelFunction denoise = guidance ? guidance->function() : network.function();
     const int64_t at_once = steering ? std::max<int64_t>(1, o.batch_size / steering->rows_per_item()) : o.batch_size;
@@ -138,6 +138,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
       nn::Condition condition;
       const at::Tensor labels = diffusion::choose_labels(which, items, num_classes, o.seed);
       if (num_classes > 0) condition.label = labels.to(device);
+      if (targets.any()) condition.value = targets.standardised(items).to(device);
       at::Tensor x0;
       if (steering) {
         diffusion::SteeredBatch steered = steering->run(items, condition);
@@ -152,6 +153,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
       }
       nn::append_rows(output, model.space.dataset(), codec->decode(x0));
       if (labelled) nn::append_rows(output, "label", labels.repeat_interleave(per_item));
+      if (targets.any()) nn::append_rows(output, "target", targets.raw(items).repeat_interleave(per_item));
       const std::vector<uint64_t> seeds(static_cast<size_t>(x0.size(0)), o.seed);
       output.append("seed", io::Type::kU64, static_cast<int64_t>(seeds.size()), seeds.data());
       progress.update(items.back() + 1 - begin);

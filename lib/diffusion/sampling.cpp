@@ -33,8 +33,8 @@ std::string class_choice(const SamplingOptions& o, const nn::Model& model, bool 
     const auto found = std::find(names->begin(), names->end(), o.label_class);
     if (found != names->end()) which = std::to_string(found - names->begin());
   }
-  if (o.guidance_scale != 1.0 && which == "none") {
-    throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class");
+  if (o.guidance_scale != 1.0 && which == "none" && o.target.empty()) {
+    throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class or --target");
   }
   choose_labels(which, {}, num_classes, o.seed);  // a bad class is refused before the work starts
   return which;
@@ -60,6 +60,10 @@ SampledModel::SampledModel(nn::Model model, const SamplingOptions& o, int64_t st
     : model_(std::move(model)), weights_(aig_weights(o.aig, steps)), guidance_scale_(o.guidance_scale), precision_(precision), device_(device) {
   if (o.aig == "ft" && !o.base.empty()) throw Error(Exit::kUsage, "--base", "goes with --aig", "add --aig linear, say");
   if (std::any_of(weights_.begin(), weights_.end(), [](double w) { return w != 1.0; })) base_ = load_base_of(model_, find_base(), device);
+  const auto condition_of = [](const nn::Model& m) { return m.manifest.json().at("model").value("condition", io::Json()); };
+  if (base_ && condition_of(*base_) != condition_of(model_)) {
+    throw Error(Exit::kBadInput, base_->manifest.label(), "is no base model of " + model_.manifest.label() + ": its value differs");
+  }
 }
 
 int64_t SampledModel::calls(const std::vector<int64_t>& rows) const {

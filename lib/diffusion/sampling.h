@@ -19,7 +19,7 @@ namespace plumb::diffusion {
 std::pair<int64_t, int64_t> item_range(const SamplingOptions& options);
 
 /// --class as choose_labels takes it: a class may be named, and an unconditional model has "none". `was_set`: whether the user gave it.
-/// Throws Error(kUsage) for a class that the model does not have, and for --guidance-scale without a class.
+/// Throws Error(kUsage) for a class that the model does not have, and for --guidance-scale without a class or --target.
 std::string class_choice(const SamplingOptions& options, const nn::Model& model, bool was_set);
 
 /// Options of one sampler that were set with another: Error(kUsage).
