@@ -34,7 +34,6 @@ struct RewardTrainOptions {
 #ifndef PLUMB_FRONT
 #include <chrono>
 #include <cmath>
-#include <numeric>
 
 #include <ATen/ATen.h>
 
@@ -45,8 +44,6 @@ struct RewardTrainOptions {
 #include "io/json_log.h"
 #include "nn/codec.h"
 #include "nn/denoiser.h"
-#include "rewards/labelled_items.h"
-#include "rewards/prediction_quality.h"
 #include "rewards/reward_training.h"
 #include "rewards/ridge.h"
 
@@ -60,20 +57,11 @@ void refuse_meaningless(cli::Context& ctx, const RewardTrainOptions& o) {
   for (const std::string& option : other) {
     if (ctx.was_set(option)) throw Error(Exit::kUsage, "--" + option, "has no meaning for --type " + o.training.type);
   }
+  if (o.training.noised_by.empty() && ctx.was_set("noised-steps")) throw Error(Exit::kUsage, "--noised-steps", "needs --noised-by");
   rewards::check_ridge_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   if (o.training.held_out > 0) return;
   if (o.training.calibrate) throw Error(Exit::kUsage, "--calibrate", "needs held-out items", "set --held-out above 0");
   if (o.training.patience > 0) throw Error(Exit::kUsage, "--patience", "needs held-out items", "set --held-out above 0");
-}
-
-/// Metrics on all items of `test`, which had no noise added.
-io::Json test_metrics(nn::Predictor& network, const nn::Codec& codec, const rewards::LabelledItems& test,
-                      const rewards::OutputScale& scale, at::Device device) {
-  const io::H5Reader file = io::open_artefact(test.items);
-  std::vector<int64_t> all(static_cast<size_t>(test.target.size(0)));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  const rewards::ItemRows rows(file, test.items.space().dataset());
-  return rewards::quality_json(rewards::predict(network, rows, codec, all, device), test.target, scale);
 }
 
 int run(cli::Context& ctx, const RewardTrainOptions& o) {
@@ -103,8 +91,13 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
     test = rewards::read_labelled(inputs.back().second, classifier, labelled.target_name);
     rewards::check_same_labels(labelled, *test);
   }
+  std::shared_ptr<const rewards::ForwardNoise> noise;
+  if (!training.noised_by.empty()) {
+    inputs.emplace_back("model", ctx.read(training.noised_by, "model"));
+    noise = rewards::ForwardNoise::of_model(inputs.back().second, space, training.noised_steps, training.seed);
+  }
   io::Manifest manifest = ctx.manifest("reward", inputs);
-  const rewards::ItemRows rows(file, space.dataset());
+  const rewards::ItemRows rows(file, space.dataset(), noise);
   rewards::RewardTrainer trainer(*network, rows, *codec, target, split, training, device);
   if (ctx.dry_run()) {
     return ctx.finish_dry_run({{"parameters", network->parameter_count()}, {"train", split.train.size()}, {"held_out", split.held_out.size()},
@@ -165,7 +158,12 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   reward["steps"] = trainer.steps_done();
   reward["metrics"] = io::Json::object();
   if (held_out.defined()) reward["metrics"]["held_out"] = rewards::quality_json(held_out, held_out_target, scale);
-  if (test) reward["metrics"]["test"] = test_metrics(*network, *codec, *test, scale, device);
+  if (test) reward["metrics"]["test"] = rewards::test_quality(*network, *codec, *test, scale, device, noise);
+  if (noise) {
+    reward["noised"] = noise->describe();
+    reward["noised"]["model"] = inputs.back().second.sha256();
+    if (held_out.defined()) reward["metrics"]["noise_levels"] = rewards::noise_level_quality(*network, rows, *codec, split.held_out, held_out_target, scale, device);
+  }
   manifest.json()["space"] = space.to_json();
   manifest.json()["reward"] = std::move(reward);
   nn::write_predictor(output, *network);
