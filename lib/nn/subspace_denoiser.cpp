@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -50,6 +51,15 @@ Tensor SubspaceDenoiser::forward(const Tensor& x_t, const Tensor& timestep, cons
   const Tensor v = basis(), z = at::matmul(flat_items(x_t, options_.elements), v);   // [B,d]
   const Tensor x0 = at::matmul(network_.forward(z, timestep, condition), v.t());
   return x0.view(x_t.sizes()).to(x_t.scalar_type());
+}
+
+double subspace_angle_error(const Tensor& v, const Tensor& a) {
+  if (v.dim() != 2 || a.dim() != 2 || v.size(0) != a.size(0)) {
+    throw Error(Exit::kBadInput, "subspace", cat("matrices are ", shape_text(v.sizes().vec()), " and ", shape_text(a.sizes().vec()), ", not of as many rows"));
+  }
+  const Tensor left = v.detach().to(at::kCPU, at::kDouble), right = a.detach().to(at::kCPU, at::kDouble);
+  const auto squares = [](const Tensor& x, const Tensor& y) { return at::matmul(x.t(), y).square().sum().item<double>(); };
+  return std::max(0.0, squares(left, left) + squares(right, right) - 2 * squares(left, right));
 }
 
 }  // namespace plumb::nn
