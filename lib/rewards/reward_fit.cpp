@@ -249,6 +249,15 @@ io::Json quality_of(const FittedReward& fitted, const ItemRows& items, const nn:
   return json;
 }
 
+io::Json test_quality(const FittedReward& fitted, const nn::Codec& codec, const LabelledItems& test, double temperature, at::Device device,
+                      std::shared_ptr<const ForwardNoise> noise) {
+  const io::H5Reader file = io::open_artefact(test.items);
+  std::vector<int64_t> all(static_cast<size_t>(test.target.size(0)));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  const ItemRows rows(file, test.items.space().dataset(), std::move(noise));
+  return quality_of(fitted, rows, codec, all, test.target, temperature, device);
+}
+
 io::Json reward_json(const RewardFit& fit, const FittedReward& fitted, const RewardTrainingOptions& options, const ChosenItems& chosen, const Tensor& target) {
   const Split& split = chosen.split;
   io::Json reward{{"type", options.type}, {"network", fit.network()}, {"parameters", fit.parameter_count()}};
