@@ -66,9 +66,10 @@ SampledModel::SampledModel(nn::Model model, const SamplingOptions& o, int64_t st
   }
 }
 
-int64_t SampledModel::calls(int64_t i) const {
-  const double w = weights_.at(static_cast<size_t>(i));
-  return (w == 0.0 || w == 1.0 ? 1 : 2) * (guidance_scale_ == 1.0 ? 1 : 2);
+int64_t SampledModel::calls(const std::vector<int64_t>& rows) const {
+  int64_t calls = 0;
+  for (size_t i = 0; i < weights_.size(); ++i) calls += rows.at(i) * (weights_[i] == 0.0 || weights_[i] == 1.0 ? 1 : 2);
+  return calls * (guidance_scale_ == 1.0 ? 1 : 2);
 }
 
 ModelFunction SampledModel::guided(const nn::Model& m) const {

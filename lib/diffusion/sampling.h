@@ -39,8 +39,8 @@ class SampledModel {
 
   const nn::Model& model() const { return model_; }
   const std::optional<nn::Model>& base() const { return base_; }
-  /// Network passes of step i for one state.
-  int64_t calls(int64_t i) const;
+  /// Network passes that rows[i] states cost in step i, over all steps: --aig and --guidance-scale double them.
+  int64_t calls(const std::vector<int64_t>& rows) const;
   ModelFunction function() const;
 
  private:

@@ -13,6 +13,7 @@
 #include "nn/denoiser.h"
 #include "rewards/bonus.h"
 #include "rewards/ensemble.h"
+#include "rewards/labelled_items.h"
 #include "rewards/prediction_quality.h"
 #include "rewards/rbf_gp.h"
 
