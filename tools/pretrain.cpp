@@ -1,6 +1,6 @@
 // pretrain: trains a diffusion model on a dataset. Man page: pretrain(1).   SPDX-License-Identifier: Apache-2.0
 #include "cli/tool.h"
-#include "diffusion/options.h"
+#include "diffusion/process_options.h"
 
 namespace {
 
@@ -9,15 +9,15 @@ struct PretrainOptions {
   std::string init;
   bool unconditional = false;
   plumb::diffusion::TrainingOptions training;
-  plumb::diffusion::ScheduleOptions schedule;
+  plumb::diffusion::ProcessOptions process;
   double save_every = 300, time_limit = 0;
   int64_t log_every = 1;
   std::string resume = "auto";
   plumb::cli::CommonOptions common;
   PretrainOptions() {  // a recipe that trains well, where the structs' own defaults are what other programs assume
-    schedule.beta_schedule = "squaredcos_cap_v2";
-    schedule.prediction_type = "v_prediction";
-    schedule.timestep_spacing = "trailing";
+    process.gaussian.beta_schedule = "squaredcos_cap_v2";
+    process.gaussian.prediction_type = "v_prediction";
+    process.gaussian.timestep_spacing = "trailing";
   }
 };
 
@@ -28,8 +28,7 @@ struct PretrainOptions {
   t.add("unconditional", &o.unconditional, "do not learn the labels of the dataset");
   t.group("Training");
   plumb::diffusion::describe(t, o.training);
-  t.group("Noise schedule");
-  plumb::diffusion::describe(t, o.schedule);
+  plumb::diffusion::describe(t, o.process);
   t.group("Running");
   t.add("save-every", &o.save_every, "seconds between checkpoints").range(0.1, 1e9).runtime();
   t.add("time-limit", &o.time_limit, "stop with a checkpoint after this many seconds; 0 = no limit").range(0, 1e9).runtime();
@@ -52,7 +51,6 @@ struct PretrainOptions {
 #include "diffusion/training.h"
 #include "io/json_log.h"
 #include "nn/codec.h"
-#include "nn/denoiser_fit.h"
 
 namespace {
 
@@ -68,16 +66,16 @@ int64_t count_classes(const io::Manifest& dataset, const io::H5Reader& file) {
   return labels.empty() ? 0 : *std::max_element(labels.begin(), labels.end()) + 1;
 }
 
-/// A new network, or that of --init. Sets `schedule` to what the network is (to be) trained with.
+/// A new network, or that of --init. Sets `process` to what the network is (to be) trained with.
 std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOptions& o, const io::Manifest& dataset,
-                                           int64_t num_classes, at::Device device,
-                                           diffusion::ScheduleOptions& schedule,
+                                           int64_t num_classes, at::Device device, std::unique_ptr<diffusion::ForwardProcess>& process,
                                            std::vector<std::pair<std::string, io::Manifest>>& inputs) {
+  const auto was_set = [&](const std::string& option) { return ctx.was_set(option); };
   if (o.init.empty()) {
-    diffusion::check_schedule_options(o.schedule, [&](const std::string& option) { return ctx.was_set(option); });
+    diffusion::check_process_options(o.process, was_set);
+    process = diffusion::make_forward_process(o.process.to_json(), o.training, dataset.space(), "--process");
     io::Json config = nn::denoiser_preset(o.denoiser, dataset.space(), num_classes);
-    nn::fit_timesteps(config, o.schedule.num_train_timesteps);
-    nn::check_prediction_type(config, o.schedule.prediction_type);
+    process->fit_network(config);
     auto network = nn::make_denoiser(config, o.denoiser);
     nn::initialise(*network, o.training.seed);
     network->to(device);
@@ -90,10 +88,13 @@ std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOpti
   if (!(model.space == dataset.space())) {
     throw Error(Exit::kBadInput, where, cat("is a model of ", model.space.text(), ", the dataset holds ", dataset.space().text()));
   }
-  schedule = diffusion::ScheduleOptions::from_json(model.schedule, where);
-  if (!(o.schedule == PretrainOptions().schedule) && !(o.schedule == schedule)) {
+  process = diffusion::make_forward_process(model.schedule, o.training, dataset.space(), where);
+  if (diffusion::process_was_set(was_set) && o.process.to_json() != process->schedule()) {
     throw Error(Exit::kUsage, "--init", "the noise schedule's options differ from this model's", "leave them out");
   }
+  diffusion::ProcessOptions own = o.process;
+  own.name = diffusion::process_name(process->schedule());
+  diffusion::check_process_options(own, was_set);
   return std::move(model.denoiser);
 }
 
@@ -108,24 +109,23 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   if (o.training.flip) nn::check_flip(space);
   const int64_t num_classes = o.unconditional ? 0 : count_classes(dataset, file);
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"dataset", dataset}};
-  diffusion::ScheduleOptions schedule_options = o.schedule;
-  const auto network = make_network(ctx, o, dataset, num_classes, device, schedule_options, inputs);
+  std::unique_ptr<diffusion::ForwardProcess> process;
+  const auto network = make_network(ctx, o, dataset, num_classes, device, process, inputs);
   if (network->num_classes() != num_classes) {
     throw Error(Exit::kBadInput, dataset.label(), cat("has ", num_classes, " classes, the network ", network->num_classes()),
                 num_classes > 0 ? "train with --unconditional, or take another network" : "take another network");
   }
-  const diffusion::NoiseSchedule schedule(schedule_options);
   std::vector<std::string> columns{space.dataset()};
   if (num_classes > 0) columns.push_back("label");
   nn::ShuffledRows rows(file, columns, dataset.count(), o.training.seed);
-  diffusion::Trainer trainer(*network, schedule, rows, *codec, o.training, device, precision);
+  diffusion::Trainer trainer(*network, *process, rows, *codec, o.training, device, precision);
 
   io::Manifest manifest = ctx.manifest("model", inputs);
   if (ctx.dry_run()) {
     const int64_t parameters = network->parameter_count();
     return ctx.finish_dry_run({{"parameters", parameters}, {"items", dataset.count()}, {"classes", num_classes},
         {"steps", o.training.steps}, {"epochs", static_cast<double>(o.training.steps * o.training.batch_size) /
-        static_cast<double>(dataset.count())}, {"denoiser", network->config()}, {"schedule", schedule_options.to_json()},
+        static_cast<double>(dataset.count())}, {"denoiser", network->config()}, {"schedule", process->schedule()},
         {"state_bytes", 20 * parameters}, {"shuffle_buffer_bytes", rows.buffer_bytes()}});  // weight, gradient, 2 moments, EMA
   }
   io::H5Writer output = ctx.create("model");  // claimed before the work starts
@@ -165,7 +165,7 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   nn::write_denoiser(output, *network, &trainer.result());
   manifest.json()["space"] = space.to_json();
   if (num_classes > 0 && dataset.json().contains("classes")) manifest.json()["classes"] = dataset.json().at("classes");
-  manifest.json()["model"] = {{"denoiser", network->config()}, {"schedule", schedule_options.to_json()},
+  manifest.json()["model"] = {{"denoiser", network->config()}, {"schedule", process->schedule()},
                               {"parameters", network->parameter_count()}};
   const int status = ctx.finish(output, manifest);
   nn::remove_checkpoint(checkpoint_path);

@@ -46,10 +46,12 @@ struct SampleOptions {
 
 #include <ATen/ATen.h>
 
+#include "cli/shard.h"
 #include "core/signals.h"
 #include "core/text.h"
 #include "diffusion/aig.h"
 #include "diffusion/process.h"
+#include "diffusion/process_options.h"
 #include "nn/data.h"
 #include "nn/precision.h"
 
@@ -58,19 +60,6 @@ namespace {
 using namespace plumb;
 
 struct StopRequested {};  // thrown between steps so that the temporary file goes before the process does
-
-/// The samples [begin, end) of --first, --count and --shard.
-std::pair<int64_t, int64_t> item_range(const SampleOptions& o) {
-  if (o.shard.empty()) return {o.first, o.first + o.count};
-  const std::vector<std::string> parts = split(o.shard, '/');
-  const auto number = [&](size_t i) { return parts.size() == 2 ? parse_int(parts[i], "--shard") : -1; };
-  const int64_t part = number(0), parts_in_all = number(1);
-  if (part < 0 || part >= parts_in_all || parts_in_all > o.count) {
-    throw Error(Exit::kUsage, "--shard", cat("'", o.shard, "' is not I/N with 0 <= I < N <= count"), "for example 0/4");
-  }
-  const auto cut = [&](int64_t i) { return o.first + o.count / parts_in_all * i + std::min(i, o.count % parts_in_all); };
-  return {cut(part), cut(part + 1)};
-}
 
 /// --class as choose_labels takes it: a class may be named.
 std::string class_choice(cli::Context& ctx, const SampleOptions& o, const nn::Model& model) {
@@ -99,16 +88,16 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const at::Device device = nn::parse_device(o.common.device);
   const nn::Precision precision = nn::parse_precision(o.common.precision, device, false);
   nn::setup_torch(ctx.threads());
-  const auto [begin, end] = item_range(o);
-  if (ctx.was_set("eta") && o.sampler.name != "ddim") throw Error(Exit::kUsage, "--eta", "only ddim has it", "leave it out");
-  if (ctx.was_set("variance") && o.sampler.name != "ddpm") throw Error(Exit::kUsage, "--variance", "only ddpm has it", "leave it out");
+  const auto [begin, end] = cli::item_range(o.first, o.count, o.shard);
   const io::Manifest source = o.model.empty() ? ctx.need("model") : ctx.read(o.model, "model");
   nn::Model model = nn::load_model(source, device, o.lora_scale);
   if (ctx.was_set("lora-scale") && !source.json().at("model").contains("lora")) {
     throw Error(Exit::kUsage, "--lora-scale", "the model has no LoRA adapter", "leave it out");
   }
   const auto codec = nn::make_codec(model.space, source.label());
-  const auto process = diffusion::make_reverse_process(model.schedule, o.sampler, codec->model_shape(), source.label());
+  diffusion::SamplerOptions sampler = o.sampler;
+  diffusion::resolve_sampler_options(sampler, model.schedule, [&](const std::string& option) { return ctx.was_set(option); });
+  const auto process = diffusion::make_reverse_process(model.schedule, sampler, codec->model_shape(), source.label());
   const std::string which = class_choice(ctx, o, model);
   const int64_t num_classes = model.denoiser->num_classes();
   const std::vector<double> weights = diffusion::aig_weights(o.aig, process->steps());
@@ -125,12 +114,16 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   manifest.json()["space"] = model.space.to_json();
   manifest.json()["seed"] = o.seed;
   manifest.json()["first"] = begin;
+  manifest.json()["config"]["steps"] = process->steps();
   if (num_classes > 0 && model.manifest.json().contains("classes")) manifest.json()["classes"] = model.manifest.json().at("classes");
   if (ctx.dry_run()) {
     int64_t calls = 0;
     for (const double w : weights) calls += (w == 0.0 || w == 1.0 ? 1 : 2) * (o.guidance_scale == 1.0 ? 1 : 2);
-    std::vector<int64_t> timesteps;
-    for (int64_t i = 0; i < process->steps(); ++i) timesteps.push_back(process->timestep(i, 1, at::kCPU).item<int64_t>());
+    io::Json timesteps = io::Json::array();
+    for (int64_t i = 0; i < process->steps(); ++i) {
+      const at::Tensor t = process->timestep(i, 1, at::kCPU);
+      timesteps.push_back(t.is_floating_point() ? io::Json(t.item<float>()) : io::Json(t.item<int64_t>()));
+    }
     return ctx.finish_dry_run({{"count", end - begin}, {"first", begin}, {"space", model.space.to_json()},
         {"parameters", model.denoiser->parameter_count()}, {"timesteps", timesteps},
         {"network_calls_per_item", calls}, {"output_bytes", (end - begin) * (model.space.numel() * (model.space.stored_as_bytes() ? 1 : 4) + 16)}});

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 
+#include "diffusion/forward_process.h"
 #include "diffusion/options.h"
 #include "diffusion/schedule.h"
 #include "nn/adamw.h"
@@ -28,6 +29,9 @@ struct TrainingBatch {
 TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t num_classes, const NoiseSchedule& schedule,
                                   double label_drop, uint64_t seed, int64_t first);
 
+/// What the network is told of those examples: their labels with some dropped. Throws Error(kBadInput) for a label that is no class.
+nn::Condition training_condition(const Tensor& label, int64_t num_classes, double label_drop, uint64_t seed, int64_t first, at::Device device);
+
 /// x_t of a batch, [B,*shape].
 Tensor noised(const NoiseSchedule& schedule, const TrainingBatch& batch);
 /// Mean squared error of a network's output at noised() against the schedule's target, one value an item: [B] float32.
@@ -52,8 +56,8 @@ struct TrainingRecord {
 /// and one counter; a restored trainer goes on bit for bit.
 class Trainer {
  public:
-  /// The denoiser (on `device`), rows ("images" etc. first, then "label" if it is conditional) and codec must outlive this.
-  Trainer(nn::Denoiser& denoiser, const NoiseSchedule& schedule, nn::ShuffledRows& rows, const nn::Codec& codec,
+  /// The denoiser (on `device`), process, rows ("images" etc. first, then "label" if it is conditional) and codec must outlive this.
+  Trainer(nn::Denoiser& denoiser, const ForwardProcess& process, nn::ShuffledRows& rows, const nn::Codec& codec,
           const TrainingOptions& options, at::Device device, nn::Precision precision = nn::Precision::kFp32);
 
   int64_t steps_done() const { return steps_done_; }
@@ -68,7 +72,7 @@ class Trainer {
 
  private:
   nn::Denoiser& denoiser_;
-  const NoiseSchedule& schedule_;
+  const ForwardProcess& process_;
   nn::ShuffledRows& rows_;
   const nn::Codec& codec_;
   TrainingOptions options_;
