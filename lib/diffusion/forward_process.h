@@ -23,6 +23,9 @@ class ForwardProcess {
   /// Throws Error(kUsage) for a network that cannot be trained so.
   virtual void fit_network(nlohmann::ordered_json& denoiser) const = 0;
 
+  /// Hands a new network what it computes with, such as noise levels.
+  virtual void prepare(nn::Denoiser& /*denoiser*/) const {}
+
   virtual nlohmann::ordered_json schedule() const = 0;   ///< the manifest's model.schedule
 };
 

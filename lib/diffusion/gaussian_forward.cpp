@@ -21,6 +21,7 @@ class GaussianForward final : public ForwardProcess {
     nn::fit_timesteps(denoiser, schedule_.num_train_timesteps());
     nn::check_prediction_type(denoiser, schedule_.options().prediction_type);
   }
+  void prepare(nn::Denoiser& denoiser) const override { nn::fit_schedule(denoiser, schedule_.alphas_cumprod()); }
   nlohmann::ordered_json schedule() const override { return schedule_.options().to_json(); }
 
  private:

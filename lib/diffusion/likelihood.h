@@ -1,4 +1,4 @@
-// How probable finished items are under a Gaussian diffusion model.   SPDX-License-Identifier: Apache-2.0
+// How probable finished items are under a diffusion model.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -24,7 +24,17 @@ enum class Decoder {
 Tensor variational_bound(nn::Denoiser& denoiser, const NoiseSchedule& schedule, const Tensor& x0, const nn::Condition& condition,
                          Decoder decoder, int64_t steps, uint64_t seed);
 
-/// The timesteps that are nearest to `steps` levels spaced evenly in log SNR, ascending, without repetition, from 0 to the last.
-std::vector<int64_t> even_log_snr(const NoiseSchedule& schedule, int64_t steps);
+/// The bound of masked letters (masked.h), the same as minus L times the mean of masked_loss() over times and masks, without its variance over
+/// how many letters are masked: L times the mean over n = 1..L of 1/n sum over n masked sites of log p(letter), nats, [B] float64. Source: Uria et
+/// al. 2014, "A deep and tractable density estimator", eq. 7 (any order of letters); Sahoo et al. 2024. `steps` masks, n in equal shares; each
+/// mask is of (seed, kMask, its number) and the same for all items. x0 [B,K,L].
+Tensor masked_bound(nn::Denoiser& denoiser, const Tensor& x0, const nn::Condition& condition, int64_t steps, uint64_t seed);
+
+/// The timesteps that are nearest to `steps` levels spaced evenly in log SNR, ascending, without repetition, from `first` to the last.
+std::vector<int64_t> even_log_snr(const NoiseSchedule& schedule, int64_t steps, int64_t first = 0);
+
+/// The level z_0 that a decoder reads: timestep 0; of letters the last timestep with SNR >= 10, where they are already sure (another letter
+/// is at distance sqrt(8 SNR) = 9 standard deviations), so that the network's errors on details which no letter depends on do not count.
+int64_t decoding_timestep(const NoiseSchedule& schedule, Decoder decoder);
 
 }  // namespace plumb::diffusion

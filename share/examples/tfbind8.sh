@@ -21,7 +21,8 @@ pretrained        -                 sample
 strl              learned           tune --method strl
 braid-bonus       conservative      tune --method braid
 braid-boot        conservative-boot tune --method braid
-conditional       -                 conditional       # on the top class of the offline labels
+conditional       -                 conditional       # a model of the labelled sequences, asked for their top class
+pseudo-labels     learned           pseudo            # a model of all sequences, conditioned on predicted reward, asked for more than any label
 guidance          learned           sample --guide x0 --guide-strength $GUIDE
 svdd              learned           sample --steer svdd --particles $PARTICLES --alpha $ALPHA
 svdd-bonus        conservative      sample --steer svdd --particles $PARTICLES --alpha $ALPHA
@@ -41,6 +42,7 @@ STEPS=${STEPS:-50}                 # of the sampler
 COUNT=${COUNT:-2000}               # samples of a method
 PARTICLES=${PARTICLES:-10}
 GUIDE=${GUIDE:-20}
+TARGET=${TARGET:-0.8}              # what the model conditioned on predicted reward is asked for; the best label is 0.48
 PRETRAIN=${PRETRAIN:-8000}         # steps of the diffusion model
 
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
@@ -70,6 +72,17 @@ reward() {
   [ -e "rewards/boot-$1.h5" ] ||
     quietly reward-train all.h5 $recipe --uncertainty bootstrap --members 5 --prior-scale 1 $chosen --seed "$1" -o "rewards/boot-$1.h5"
 }
+
+# A seed's offline labels as CSV: as many as the reward gets, below the quantile. For a model that is trained on labels alone.
+offline() {
+  echo sequence,value
+  sed 1d "$DATA/six6.csv" | LC_ALL=C sort -t , -k 2,2g | awk -F , -v OFS=, -v q="$QUANTILE" -v n="$LABELS" -v seed="$1" '
+    { s[NR] = $1; v[NR] = $2 }
+    END { m = int(q * NR); if (n == 0 || n > m) n = m; srand(seed)
+          for (i = m; i > m - n; --i) { j = 1 + int(rand() * i); t = s[j]; s[j] = s[i]; s[i] = t; t = v[j]; v[j] = v[i]; v[i] = t; print s[i], v[i] } }'
+}
+
+rewards() { echo "$SEEDS" | tr ' ' '\n' | xargs -P "$JOBS" -I @ "$self" --reward @ "$PWD"; }
 
 # The reward expression of a row, for a seed.
 expression() {
@@ -105,7 +118,7 @@ cell() {
     tune)
       [ -e "cells/$method-$seed.h5" ] ||
         finetune --model base.h5 --reward "$reward" --full "$@" --epochs "$UPDATES" --samples-per-epoch 128 --train-batch-size 128 \
-          --batch-size 128 --sampler-steps "$STEPS" --lr 1e-3 --alpha "$ALPHA" --seed "$seed" --monitor-every "$UPDATES" --monitor-n 512 --monitor-features raw \
+          --batch-size 128 --sampler-steps "$STEPS" --lr 1e-3 --strl.alpha "$ALPHA" --seed "$seed" --monitor-every "$UPDATES" --monitor-n 512 --monitor-features raw \
           --gold "truth=$truth,value" --save-every 60 -j 1 -q -o "cells/$method-$seed.h5" >/dev/null 2>"cells/$method-$seed.err" || {
         status=$?  # 75: stopped with a checkpoint, the next call goes on
         step "$method-$seed: exit $status: $(tail -n 1 "cells/$method-$seed.err")"
@@ -115,44 +128,54 @@ cell() {
       ;;
     conditional)
       if ! [ -e "cells/$method-$seed.h5" ]; then
-        quietly ingest "$DATA/six6.csv" --alphabet dna --sequence-column sequence --value-column value --below "$QUANTILE" \
-          --class-quantiles 0.5,0.95 -o "cells/$method-$seed-data.h5" --force
+        offline "$seed" >"cells/$method-$seed.csv"
+        quietly ingest "cells/$method-$seed.csv" --alphabet dna --sequence-column sequence --value-column value --class-quantiles 0.5,0.9 \
+          -o "cells/$method-$seed-data.h5" --force
         quietly pretrain "cells/$method-$seed-data.h5" --denoiser denoiser.json --steps "$PRETRAIN" --batch-size 256 --seed "$seed" --save-every 60 \
           -o "cells/$method-$seed.h5"
       fi
       draw "$method" "$seed" "cells/$method-$seed.h5" --class 2 --guidance-scale 3
       ;;
+    pseudo)
+      [ -e "cells/$method-$seed.h5" ] ||
+        score all.h5 --reward "$reward" --noise 0.05 --seed "$seed" -j 1 -q -o "cells/$method-$seed-labels.h5" --force |
+        pretrain --condition reward --denoiser denoiser.json --steps "$PRETRAIN" --batch-size 256 --seed "$seed" --save-every 60 -j 1 -q \
+          -o "cells/$method-$seed.h5" >/dev/null
+      draw "$method" "$seed" "cells/$method-$seed.h5" --target "$TARGET" --guidance-scale 2
+      ;;
   esac
   step "$method-$seed: done"
 }
 
-# A row a cell: results.tsv.
+# field FILE KEY: the first number under a key.
+field() { tr ',{' '\n\n' <"$1" | sed -n "s/^\"$2\":\\([-0-9.e+]*\\)}*\$/\\1/p" | head -n 1; }
+
+# A row a cell: results.tsv. The columns of an exported table of scores are in the order of their names.
 collect() {
   {
     printf 'method\tseed\ttruth\tmedian\tq90\treplicate\tpredicted\tgap\tuncertainty\tabove_best_label\tpath_kl\thamming\tunique\tkmer_divergence\n'
+    best=$(sed 1d "$DATA/six6.csv" | cut -d , -f 2 | LC_ALL=C sort -g | awk -v q="$QUANTILE" '{ v[NR] = $1 } END { print v[int(q * NR)] }')
     cells | while read -r method seed; do
       name=cells/$method-$seed
       [ -e "$name.json" ] || continue
-      best=$(field "$(cat "rewards/bonus-$seed.json")" best_label)
       kl=$([ ! -e "$name.h5.jsonl" ] || sed -n 's/.*"kl":\([-0-9.e+]*\).*/\1/p' "$name.h5.jsonl" | tail -n 1)
       env export "$name-scores.h5" --to csv -q -o "$name.csv" --force >/dev/null
-      sed 1d "$name.csv" | awk -F, -v OFS='\t' -v best="$best" -v method="$method" -v seed="$seed" -v kl="$kl" \
-        -v hamming="$(field "$(cat "$name.json")" value)" -v unique="$(field "$(cat "$name.json")" unique)" \
-        -v js="$(field "$(cat "$name.json")" kmer_divergence)" '
-        { p += $3; r += $4; t[NR] = $5; truth += $5; u += $6; above += $5 > best }
-        END { n = NR; for (i = 2; i <= n; ++i) { v = t[i]; for (j = i - 1; j > 0 && t[j] > v; --j) t[j + 1] = t[j]; t[j + 1] = v }
-          print method, seed, truth / n, t[int((n + 1) / 2)], t[int(0.9 * n)], r / n, p / n, (p - truth) / n, u / n, above / n, kl, hamming, unique, js }'
+      head -n 1 "$name.csv" | grep -q 'sequence,.*predicted.*,.*replicate.*,.*truth.*,.*uncertainty' || { step "$name.csv: other columns than expected"; return 1; }
+      cut -d , -f 2- "$name.csv" | sed 1d | awk -F, -v OFS=, '{ print $(NF - 3), $(NF - 2), $(NF - 1), $NF }' | LC_ALL=C sort -t , -k 3,3g |
+        awk -F, -v OFS='\t' -v best="$best" -v method="$method" -v seed="$seed" -v kl="$kl" -v hamming="$(field "$name.json" value)" \
+          -v unique="$(field "$name.json" unique)" -v js="$(field "$name.json" kmer_divergence)" '
+          { p += $1; r += $2; t[NR] = $3; truth += $3; u += $4; above += $3 > best }
+          END { n = NR
+            print method, seed, truth / n, t[int((n + 1) / 2)], t[int(0.9 * n)], r / n, p / n, (p - truth) / n, u / n, above / n, kl, hamming, unique, js }'
     done
   } >results.tsv
 }
-# field JSON KEY: the first number under a key.
-field() { echo "$1" | sed -n "s/.*\"$2\":\\([-0-9.e+]*\\).*/\\1/p" | head -n 1; }
 
 page() {
   collect
   report --table results.tsv --x predicted --y truth --y replicate --y hamming --by method --marks --svg figures --tsv tables \
-    --title "Offline design on TF-Bind-8: what the reward promised and what was measured" -q -o page.html >/dev/null
-  column -t -s "$(printf '\t')" tables/means-results.tsv >&2 || true
+    --title "Offline design on TF-Bind-8: what the reward promised and what was measured" -q -o page.html --force >/dev/null
+  cut -f 1-4,6,8 tables/means-results.tsv | column -t -s "$(printf '\t')" >&2
   echo "$PWD/page.html"
 }
 
@@ -161,8 +184,21 @@ enter() { mkdir -p "$1/cells" "$1/rewards" && cd "$1"; }
 
 case ${1-} in
   --cells) cells; exit ;;
-  --base) enter "${2:-runs/tfbind8}"; base; exit ;;
+  --base) enter "${2:-runs/tfbind8}"; base; rewards; exit ;;
   --cell) enter "$4"; reward "$3"; cell "$2" "$3"; exit ;;
+  --reward) enter "$3"; reward "$2"; exit ;;
   --page) enter "${2:-runs/tfbind8}"; page; exit ;;
   -*) echo "tfbind8: unknown option '$1': see the head of $0" >&2; exit 2 ;;
 esac
+enter "${1:-runs/tfbind8}"
+settings="$QUANTILE|$LABELS|$ALPHA|$SCALE|$UPDATES|$STEPS|$COUNT|$PARTICLES|$GUIDE|$TARGET|$PRETRAIN"
+[ -e settings ] || echo "$settings" >settings
+[ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
+export SEEDS DATA QUANTILE LABELS ALPHA SCALE UPDATES STEPS COUNT PARTICLES GUIDE TARGET PRETRAIN
+step "1/3 the model of all sequences, and the rewards"
+base
+rewards
+step "2/3 $(cells | wc -l) cells, $JOBS at a time"
+cells | sort -s -k2,2n | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
+step "3/3 the table and the page"
+page
