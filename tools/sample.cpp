@@ -33,6 +33,7 @@ struct SampleOptions : plumb::diffusion::SamplingOptions {
 #include "core/signals.h"
 #include "core/text.h"
 #include "diffusion/process.h"
+#include "diffusion/process_options.h"
 #include "diffusion/reward_guidance.h"
 #include "diffusion/sampling.h"
 #include "diffusion/steering.h"
@@ -66,7 +67,6 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   nn::setup_torch(ctx.threads());
   const auto [begin, end] = item_range(o);
   const auto was_set = [&](const std::string& option) { return ctx.was_set(option); };
-  diffusion::check_sampler_options(o.sampler, was_set);
   diffusion::check_steering_options(o.steering, o.guidance, was_set);
   const io::Manifest source = o.model.empty() ? ctx.need("model") : ctx.read(o.model, "model");
   nn::Model loaded = nn::load_model(source, device, o.lora_scale);
@@ -74,7 +74,9 @@ int run(cli::Context& ctx, const SampleOptions& o) {
     throw Error(Exit::kUsage, "--lora-scale", "the model has no LoRA adapter", "leave it out");
   }
   const auto codec = nn::make_codec(loaded.space, source.label());
-  const auto process = diffusion::make_reverse_process(loaded.schedule, o.sampler, codec->model_shape(), source.label());
+  diffusion::SamplerOptions sampler = o.sampler;
+  diffusion::resolve_sampler_options(sampler, loaded.schedule, was_set);
+  const auto process = diffusion::make_reverse_process(loaded.schedule, sampler, codec->model_shape(), source.label());
   const std::string which = diffusion::class_choice(o, loaded, ctx.was_set("class"));
   const auto find_base = [&] { return o.base.empty() ? nn::base_model(source) : ctx.read(o.base, "model"); };
   const diffusion::SampledModel network(std::move(loaded), o, process->steps(), find_base, precision, device);
@@ -109,6 +111,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   manifest.json()["space"] = model.space.to_json();
   manifest.json()["seed"] = o.seed;
   manifest.json()["first"] = begin * per_item;
+  manifest.json()["config"]["steps"] = process->steps();
   if (num_classes > 0 && model.manifest.json().contains("classes")) manifest.json()["classes"] = model.manifest.json().at("classes");
   if (ctx.dry_run()) {
     const diffusion::SteeringCost cost = steering ? steering->cost_per_item() : diffusion::SteeringCost{std::vector<int64_t>(static_cast<size_t>(process->steps()), 1)};
