@@ -46,13 +46,6 @@ namespace {
 using namespace plumb;
 
 struct StopRequested {};  // thrown between steps so that the temporary file goes before the process does
-/// The reward of items in model space: what score would say of them in a file.
-diffusion::RewardFunction finished_reward(rewards::Reward& reward, const nn::Codec& codec, bool labelled) {
-  return [&reward, &codec, labelled](const at::Tensor& x0, const at::Tensor& label) {
-    return reward.score({codec.decode(x0), labelled ? label.to(at::kCPU) : at::Tensor()});
-  };
-}
-
 /// The manifest's account of what a reward did to the chains.
 io::Json account(const SampleOptions& o, const rewards::Reward& reward, int64_t network_calls, int64_t queries, int64_t gradients) {
   io::Json json = o.guidance.at.empty() ? o.steering.to_json() : o.guidance.to_json();
@@ -86,13 +79,16 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const std::unique_ptr<rewards::Reward> reward =
       o.steering.reward.empty() ? nullptr : rewards::make_reward(o.steering.reward, model.space, device, o.reward_timeout_s);
   const bool labelled = which != "none";  // the null class is no label
+  const auto finished = [&reward, &codec, labelled](const at::Tensor& x0, const at::Tensor& label) {  // what score would say of them in a file
+    return reward->score({codec->decode(x0), labelled ? label.to(at::kCPU) : at::Tensor()});
+  };
   const auto soft = [&reward, labelled](const at::Tensor& x0, const at::Tensor& label) {
     return reward->score_differentiable(x0, labelled ? label : at::Tensor());
   };
   const auto stop = [] { if (stop_requested()) throw StopRequested(); };
   std::unique_ptr<diffusion::Steering> steering;
   if (!o.steering.method.empty()) {
-    steering = diffusion::make_steering({*process, network.function(), finished_reward(*reward, *codec, labelled),
+    steering = diffusion::make_steering({*process, network.function(), finished,
         reward->differentiable() ? diffusion::RewardFunction(soft) : nullptr, o.steering, o.seed, device, o.batch_size, stop});
   }
   std::optional<diffusion::RewardGuidance> guidance;
