@@ -34,6 +34,7 @@ struct RewardTrainOptions {
 #ifndef PLUMB_FRONT
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 #include <ATen/ATen.h>
 
@@ -43,8 +44,9 @@ struct RewardTrainOptions {
 #include "core/text.h"
 #include "io/json_log.h"
 #include "nn/codec.h"
-#include "nn/denoiser.h"
-#include "rewards/reward_training.h"
+#include "rewards/labelled_items.h"
+#include "rewards/prediction_quality.h"
+#include "rewards/reward_fit.h"
 #include "rewards/ridge.h"
 
 namespace {
@@ -53,15 +55,45 @@ using namespace plumb;
 
 void refuse_meaningless(cli::Context& ctx, const RewardTrainOptions& o) {
   const bool classifier = o.training.type == "classifier";
-  const std::vector<std::string> other = classifier ? std::vector<std::string>{"target"} : std::vector<std::string>{"calibrate", "label-smoothing"};
+  const std::vector<std::string> other = classifier ? std::vector<std::string>{"target", "below"} : std::vector<std::string>{"calibrate", "label-smoothing"};
   for (const std::string& option : other) {
     if (ctx.was_set(option)) throw Error(Exit::kUsage, "--" + option, "has no meaning for --type " + o.training.type);
   }
-  if (o.training.noised_by.empty() && ctx.was_set("noised-steps")) throw Error(Exit::kUsage, "--noised-steps", "needs --noised-by");
+  rewards::check_uncertainty_options(o.training.uncertainty, classifier, [&ctx](const std::string& option) { return ctx.was_set(option); });
+  rewards::check_noise_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   rewards::check_ridge_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   if (o.training.held_out > 0) return;
   if (o.training.calibrate) throw Error(Exit::kUsage, "--calibrate", "needs held-out items", "set --held-out above 0");
   if (o.training.patience > 0) throw Error(Exit::kUsage, "--patience", "needs held-out items", "set --held-out above 0");
+}
+
+/// Steps until done, with log, progress and checkpoints.
+void train(rewards::RewardFit& fit, const RewardTrainOptions& o, io::JsonLog& log, const std::string& checkpoint_path, const std::string& fingerprint) {
+  install_stop_handlers();
+  set_time_limit(o.time_limit);
+  nn::CheckpointClock clock(o.save_every);
+  Progress progress("training", fit.total_steps());
+  while (!fit.done()) {
+    const auto start = std::chrono::steady_clock::now();
+    const rewards::RewardTrainingRecord r = fit.step();
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    io::Json line{{"step", r.step}, {"loss", r.loss}, {"grad_norm", r.grad_norm}, {"lr", r.lr}, {"seconds", seconds.count()}};
+    line.update(fit.run_of_step());
+    if (!std::isnan(r.held_out_loss)) {
+      line["held_out_loss"] = r.held_out_loss;
+      log::verbose("step ", r.step, ": held-out loss ", r.held_out_loss);
+    }
+    log.write(line);
+    progress.update(r.step, cat("loss ", r.loss));
+    const bool stopping = stop_requested() && !fit.done();
+    if (stopping || clock.due()) {
+      nn::Checkpoint checkpoint;
+      checkpoint.fingerprint = fingerprint;
+      fit.save(checkpoint);
+      nn::save_checkpoint(checkpoint_path, checkpoint);
+      if (stopping) cli::stop_after_checkpoint(checkpoint_path);
+    }
+  }
 }
 
 int run(cli::Context& ctx, const RewardTrainOptions& o) {
@@ -78,11 +110,9 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   if (training.flip) nn::check_flip(space);
   if (training.shift > 0 && space.type != "image") throw Error(Exit::kUsage, "--shift", "is for images, the items are " + space.text());
   const auto num_classes = static_cast<int64_t>(labelled.classes.size());
-  const rewards::Split split = rewards::split_items(labelled.target.size(0), training);
   const at::Tensor target = rewards::add_label_noise(labelled.target, num_classes, training);
-  const auto network = nn::make_predictor(nn::predictor_preset(o.network, space, classifier ? num_classes : 1), o.network);
-  if (network->config().at("type") != "torchscript") nn::initialise(*network, training.seed);
-  network->to(device);
+  const rewards::ChosenItems chosen = rewards::choose_items(target, training);
+  const std::vector<int64_t>& held_out = chosen.split.held_out;
 
   std::vector<std::pair<std::string, io::Manifest>> inputs{{source.kind(), source}};
   std::optional<rewards::LabelledItems> test;
@@ -98,75 +128,45 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   }
   io::Manifest manifest = ctx.manifest("reward", inputs);
   const rewards::ItemRows rows(file, space.dataset(), noise);
-  rewards::RewardTrainer trainer(*network, rows, *codec, target, split, training, device);
+  rewards::RewardFit fit(nn::predictor_preset(o.network, space, classifier ? num_classes : 1), o.network, rows, *codec, target, chosen.split,
+                         training, device);
   if (ctx.dry_run()) {
-    return ctx.finish_dry_run({{"parameters", network->parameter_count()}, {"train", split.train.size()}, {"held_out", split.held_out.size()},
-                               {"steps", trainer.total_steps()}, {"classes", labelled.classes}, {"network", network->config()}});
+    return ctx.finish_dry_run({{"parameters", fit.parameter_count()}, {"train", chosen.split.train.size()}, {"held_out", held_out.size()},
+                               {"steps", fit.total_steps()}, {"classes", labelled.classes}, {"network", fit.network()}, {"runs", fit.runs()}});
   }
 
   io::H5Writer output = ctx.create("reward");
   const std::string checkpoint_path = nn::checkpoint_path(output.path());
-  io::Json identity{{"config", manifest.json().at("config")}, {"network", network->config()}};
+  io::Json identity{{"config", manifest.json().at("config")}, {"network", fit.network()}};
   for (const auto& [name, input] : inputs) identity[name] = input.sha256();
   const std::string fingerprint = sha256_of(identity.dump());
   const auto found = nn::find_checkpoint(o.resume, checkpoint_path, fingerprint, o.common.force);
-  if (found) trainer.restore(*found);
-  io::JsonLog log(io::log_path(o.common.log, output.path()), found ? trainer.steps_done() : -1);
-  log.write_start(trainer.steps_done(), "reward-train");
+  if (found) fit.restore(*found);
+  io::JsonLog log(io::log_path(o.common.log, output.path()), found ? fit.steps_done() : -1);
+  log.write_start(fit.steps_done(), "reward-train");
+  train(fit, o, log, checkpoint_path, fingerprint);
 
-  install_stop_handlers();
-  set_time_limit(o.time_limit);
-  nn::CheckpointClock clock(o.save_every);
-  Progress progress("training", trainer.total_steps());
-  while (!trainer.done()) {
-    const auto start = std::chrono::steady_clock::now();
-    const rewards::RewardTrainingRecord r = trainer.step();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    io::Json line{{"step", r.step}, {"loss", r.loss}, {"grad_norm", r.grad_norm}, {"lr", r.lr}, {"seconds", seconds.count()}};
-    if (!std::isnan(r.held_out_loss)) {
-      line["held_out_loss"] = r.held_out_loss;
-      log::verbose("step ", r.step, ": held-out loss ", r.held_out_loss);
-    }
-    log.write(line);
-    progress.update(r.step, cat("loss ", r.loss));
-    const bool stopping = stop_requested() && !trainer.done();
-    if (stopping || clock.due()) {
-      nn::Checkpoint checkpoint;
-      checkpoint.fingerprint = fingerprint;
-      trainer.save(checkpoint);
-      nn::save_checkpoint(checkpoint_path, checkpoint);
-      if (stopping) cli::stop_after_checkpoint(checkpoint_path);
-    }
-  }
-  if (trainer.stopped_early()) log::info("stopped at step ", trainer.steps_done(), ": no better held-out loss since step ", trainer.best_step());
-  trainer.use_best();
-
-  rewards::OutputScale scale{1.0, trainer.target_mean(), trainer.target_std()};
-  const at::Tensor held_out_target = target.index_select(0, at::tensor(split.held_out, at::kLong));
-  at::Tensor held_out;
-  if (!split.held_out.empty()) held_out = rewards::predict(*network, rows, *codec, split.held_out, device);
-  if (training.calibrate) scale.temperature = rewards::fit_temperature(held_out, held_out_target);
-  io::Json reward{{"type", training.type}, {"network", network->config()}, {"parameters", network->parameter_count()}};
-  if (classifier) {
-    reward["classes"] = labelled.classes;
-    reward["temperature"] = scale.temperature;
-  } else {
-    reward["target"] = {{"name", labelled.target_name}, {"mean", scale.mean}, {"std", scale.std}};
-  }
-  reward["labels"] = {{"train", split.train.size()}, {"held_out", split.held_out.size()}, {"noise", training.label_noise}};
-  reward["best_step"] = trainer.best_step();
-  reward["steps"] = trainer.steps_done();
-  reward["metrics"] = io::Json::object();
-  if (held_out.defined()) reward["metrics"]["held_out"] = rewards::quality_json(held_out, held_out_target, scale);
-  if (test) reward["metrics"]["test"] = rewards::test_quality(*network, *codec, *test, scale, device, noise);
+  rewards::FittedReward fitted = fit.finish();
+  double temperature = 1;
+  const at::Tensor known = target.index_select(0, at::tensor(held_out, at::kLong));
+  if (training.calibrate) temperature = rewards::fit_temperature(rewards::predict(*fitted.predictor, rows, *codec, held_out, device), known);
+  io::Json reward = rewards::reward_json(fit, fitted, training, chosen, target);
+  if (classifier) reward.update({{"classes", labelled.classes}, {"temperature", temperature}});
+  else reward["target"]["name"] = labelled.target_name;
+  io::Json& metrics = reward["metrics"] = io::Json::object();
+  if (!held_out.empty()) metrics["held_out"] = rewards::quality_of(fitted, rows, *codec, held_out, known, temperature, device);
+  if (test) metrics["test"] = rewards::test_quality(fitted, *codec, *test, temperature, device, noise);
   if (noise) {
     reward["noised"] = noise->describe();
     reward["noised"]["model"] = inputs.back().second.sha256();
-    if (held_out.defined()) reward["metrics"]["noise_levels"] = rewards::noise_level_quality(*network, rows, *codec, split.held_out, held_out_target, scale, device);
+    if (!held_out.empty()) {
+      metrics["noise_levels"] = rewards::noise_level_quality(*fitted.predictor, rows, *codec, held_out, known,
+                                                             {temperature, fitted.scale.mean, fitted.scale.std}, device);
+    }
   }
   manifest.json()["space"] = space.to_json();
   manifest.json()["reward"] = std::move(reward);
-  nn::write_predictor(output, *network);
+  rewards::write_reward(output, *fitted.predictor, fitted.uncertainty);
   const int status = ctx.finish(output, manifest);
   nn::remove_checkpoint(checkpoint_path);
   return status;

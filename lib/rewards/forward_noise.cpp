@@ -80,4 +80,11 @@ std::vector<int64_t> ForwardNoise::levels() const {
   return levels;
 }
 
+void check_noise_options(const RewardTrainingOptions& options, const std::function<bool(const std::string&)>& was_set) {
+  if (options.noised_by.empty() && was_set("noised-steps")) throw Error(Exit::kUsage, "--noised-steps", "needs --noised-by");
+  if (!options.noised_by.empty() && options.uncertainty.type != "none") {
+    throw Error(Exit::kUsage, "--noised-by", "goes with --uncertainty none: the uncertainty is of finished items", "leave one of them out");
+  }
+}
+
 }  // namespace plumb::rewards

@@ -1,6 +1,7 @@
 // Items noised by a model's forward process: what a reward network for guidance at x_t learns from.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 
 #include "diffusion/schedule.h"
 #include "io/manifest.h"
+#include "rewards/training_options.h"
 
 namespace plumb::rewards {
 
@@ -44,5 +46,8 @@ class ForwardNoise {
   int64_t steps_;
   uint64_t seed_;
 };
+
+/// Refuses --noised-steps without --noised-by, and --noised-by with an uncertainty, which is of finished items. Throws Error(kUsage).
+void check_noise_options(const RewardTrainingOptions& options, const std::function<bool(const std::string&)>& was_set);
 
 }  // namespace plumb::rewards

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "rewards/network_reward.h"
+#include "rewards/sequence_reward.h"
 
 namespace plumb::rewards {
 namespace {
@@ -25,7 +26,11 @@ class Learned : public Reward {
 
 std::unique_ptr<Reward> make_learned(const RewardSpec& spec) {
   if (spec.argument.empty()) throw Error(Exit::kUsage, "reward 'learned'", "needs a reward artefact", "learned:FILE.h5, made by reward-train");
-  return std::make_unique<Learned>(load_reward_network(spec.argument, spec, "regressor"));
+  const FileArgument argument = split_file_argument(spec, "learned:FILE.h5");
+  if (!argument.rest.empty()) {
+    throw Error(Exit::kUsage, "reward 'learned'", "takes no settings, got '" + argument.rest.front() + "'", "conservative and uncertainty do");
+  }
+  return std::make_unique<Learned>(load_reward_network(argument.file, spec, "regressor"));
 }
 
 }  // namespace plumb::rewards

@@ -2,6 +2,8 @@
 #include "rewards/network_reward.h"
 
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -19,7 +21,7 @@ constexpr int64_t kPiece = 32;
 /// What the outputs of `network` mean, applied: [B,K].
 Tensor interpreted(const RewardNetwork& network, const Tensor& outputs) {
   if (network.type == "classifier") return outputs / network.temperature;
-  return outputs * network.target_std + network.target_mean;
+  return outputs * network.target.std + network.target.mean;
 }
 
 /// x0 as the network knows its items: pictures in their range, letters nearly one-hot in {-1,+1}.
@@ -29,28 +31,43 @@ Tensor as_items(const Tensor& x0, const io::Space& space) {
   return x0;
 }
 
-}  // namespace
-
-Tensor RewardNetwork::outputs(const Tensor& items) const {
+/// f(model-space piece [b,*]) -> [b,K], of all stored items [B,*]: [B,K] float64 on the CPU, without gradient.
+Tensor by_pieces(const RewardNetwork& network, const Tensor& items, const std::function<Tensor(const Tensor&)>& f) {
   const std::vector<Tensor> pieces = items.split(kPiece);
   std::vector<Tensor> parts(pieces.size());
   auto work = [&](int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      parts[i] = predictor->forward(codec->encode(pieces[i]).to(device)).to(at::kCPU, at::kDouble);
+      parts[i] = f(network.codec->encode(pieces[i]).to(network.device)).to(at::kCPU, at::kDouble);
     }
   };
-  const bool by_pieces = device.is_cpu() && predictor->config().at("type") != "torchscript";  // a script may share state
-  if (by_pieces) {
-    at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, work);
-  } else {
-    work(0, static_cast<int64_t>(pieces.size()));
-  }
-  return interpreted(*this, at::cat(parts));
+  const auto count = static_cast<int64_t>(pieces.size());
+  const bool in_parallel = network.device.is_cpu() && network.predictor->config().at("type") != "torchscript";  // a script may share state
+  if (in_parallel) at::parallel_for(0, count, 1, work);
+  else work(0, count);
+  return at::cat(parts);
+}
+
+}  // namespace
+
+Tensor RewardNetwork::outputs(const Tensor& items) const {
+  return interpreted(*this, by_pieces(*this, items, [this](const Tensor& x) { return predictor->forward(x); }));
 }
 
 Tensor RewardNetwork::outputs_differentiable(const Tensor& x0) const {
   return interpreted(*this, predictor->forward(as_items(x0.to(device, at::kFloat), space)));
+}
+
+Estimate RewardNetwork::estimates(const Tensor& items) const {
+  const Tensor both = by_pieces(*this, items, [this](const Tensor& x) {
+    const Estimate estimate = uncertainty.estimate(*predictor, x, target);
+    return at::stack({estimate.mean, estimate.uncertainty}, 1);
+  });
+  return {both.select(1, 0), both.select(1, 1)};
+}
+
+Estimate RewardNetwork::estimates_differentiable(const Tensor& x0) const {
+  return uncertainty.estimate(*predictor, as_items(x0.to(device, at::kFloat), space), target);
 }
 
 RewardNetwork load_reward_network(const io::Manifest& manifest, at::Device device) {
@@ -66,26 +83,30 @@ RewardNetwork load_reward_network(const io::Manifest& manifest, at::Device devic
       network.classes = json.at("classes").get<std::vector<std::string>>();
       network.temperature = json.at("temperature").get<double>();
     } else if (network.type == "regressor") {
-      network.target_mean = json.at("target").at("mean").get<double>();
-      network.target_std = json.at("target").at("std").get<double>();
+      network.target.mean = json.at("target").at("mean").get<double>();
+      network.target.std = json.at("target").at("std").get<double>();
+      if (json.contains("uncertainty")) network.uncertainty = UncertaintyModel::from_json(json.at("uncertainty"));
     } else {
       throw Error(Exit::kBadInput, where, "its reward type '" + network.type + "' is not known to this version");
     }
     const io::H5Reader file = io::open_artefact(manifest);
-    network.predictor = nn::read_predictor(file, json.at("network"));
+    network.space = manifest.space();
+    network.codec = nn::make_codec(network.space, where);
+    const std::vector<int64_t> shape = network.codec->model_shape();
+    const int64_t numel = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+    network.predictor = read_reward(file, json.at("network"), network.uncertainty, numel);
   } catch (const io::Json::exception&) {
     throw Error(Exit::kBadInput, where, "its manifest's \"reward\" is not understood", "make it anew with reward-train");
   }
   const int64_t wanted = network.type == "classifier" ? static_cast<int64_t>(network.classes.size()) : 1;
-  const bool finite = std::isfinite(network.target_mean) && std::isfinite(network.target_std);
+  const bool finite = std::isfinite(network.target.mean) && std::isfinite(network.target.std);
   if (network.predictor->outputs() != wanted || wanted < 1 || !(network.temperature > 0) || !finite) {
     throw Error(Exit::kBadInput, where, cat("its network has ", network.predictor->outputs(), " outputs, its manifest speaks of ", wanted));
   }
-  network.space = manifest.space();
-  network.codec = nn::make_codec(network.space, where);
   network.sha256 = manifest.sha256();
   network.device = device;
   network.predictor->to(device);
+  if (network.uncertainty.factor.defined()) network.uncertainty.factor = network.uncertainty.factor.to(device);
   return network;
 }
 

@@ -8,6 +8,7 @@
 #include "nn/data.h"
 #include "nn/predictor.h"
 #include "rewards/reward.h"
+#include "rewards/uncertainty_model.h"
 
 namespace plumb::rewards {
 
@@ -21,7 +22,8 @@ struct RewardNetwork {
   std::string type;                            // "classifier" or "regressor"
   std::vector<std::string> classes;            // classifier: a name for each output
   double temperature = 1;                      // classifier: probabilities are softmax(logits / temperature)
-  double target_mean = 0, target_std = 1;      // regressor: reward = output * target_std + target_mean
+  TargetScale target;                          // regressor: reward = output * target.std + target.mean
+  UncertaintyModel uncertainty;                // type "none" if it has none
 
   /// Stored items [B,*shape] -> outputs [B,K] float64 on the CPU, without gradient: logits / temperature of a classifier,
   /// rewards of a regressor. In pieces of 32 items, in parallel over the pieces on a CPU.
@@ -29,6 +31,9 @@ struct RewardNetwork {
   /// The same from model space [B,*model shape], with gradient, on the network's device. Pictures are clamped to [-1,1],
   /// the range of the items that it learned from; letters are 2 softmax(u / 0.1) - 1 with u = (x0 + 1) / 2, see letter_probabilities in sequence_reward.h.
   Tensor outputs_differentiable(const Tensor& x0) const;
+  /// A regressor's rewards [B] with their uncertainty, from stored items and from model space in the same two ways.
+  Estimate estimates(const Tensor& items) const;
+  Estimate estimates_differentiable(const Tensor& x0) const;
 };
 
 /// Throws Error(kBadInput) if the file is no reward artefact or does not fit its own manifest.

@@ -29,7 +29,7 @@ double median_distance(const Tensor& x) {
   return median > 0 ? median : 1;
 }
 
-RbfGp::RbfGp(const Tensor& x, const Tensor& y, const RbfGpSettings& settings) : settings_(settings), x_(x.to(at::kDouble)) {
+RbfGp::RbfGp(const Tensor& x, const Tensor& y, const RbfGpSettings& settings) : settings_(settings), x_(x.to(at::kDouble)), y_(y.to(x.device(), at::kDouble)) {
   const int64_t n = x_.size(0);
   if (n < 1 || n > kMostGpItems) {
     throw Error(Exit::kBadInput, "--uncertainty gp", cat("an exact Gaussian process of ", n, " items is not possible, at most ", kMostGpItems),
@@ -41,7 +41,7 @@ RbfGp::RbfGp(const Tensor& x, const Tensor& y, const RbfGpSettings& settings) : 
     throw Error(Exit::kBadNumbers, "--uncertainty gp", "the kernel matrix is not positive definite", "raise --gp-noise");
   }
   factor_ = factor;
-  weights_ = at::cholesky_solve(y.to(x_.device(), at::kDouble).unsqueeze(1), factor_).squeeze(1);
+  weights_ = at::cholesky_solve(y_.unsqueeze(1), factor_).squeeze(1);
 }
 
 Tensor RbfGp::kernel(const Tensor& x) const {

@@ -33,11 +33,13 @@ class RbfGp {
   Posterior posterior(const Tensor& x) const;     ///< [B,d], differentiable in x; on the device of x
   Tensor mean(const Tensor& x) const;             ///< [B], without the triangular solve that the variance needs
   double length() const { return settings_.length; }
+  const Tensor& items() const { return x_; }      ///< [n,d] float64
+  const Tensor& targets() const { return y_; }    ///< [n] float64
  private:
   friend class RbfGpPredictor;
   Tensor kernel(const Tensor& x) const;           // [n,B]
   RbfGpSettings settings_;
-  Tensor x_, factor_, weights_;                   // [n,d]; L [n,n]; (K + s^2 I)^-1 y [n]
+  Tensor x_, y_, factor_, weights_;               // [n,d]; [n]; L [n,n]; (K + s^2 I)^-1 y [n]
 };
 
 /// A GP as a network without anything to train: items are flattened in model space; its features are the items themselves.

@@ -33,23 +33,26 @@ Tensor index_tensor(const std::vector<int64_t>& rows) { return at::tensor(rows, 
 }  // namespace
 
 Split split_items(int64_t count, const RewardTrainingOptions& options) {
-  std::vector<int64_t> chosen(static_cast<size_t>(count));
-  std::iota(chosen.begin(), chosen.end(), int64_t{0});
+  std::vector<int64_t> all(static_cast<size_t>(count));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  return split_items(std::move(all), options);
+}
+
+Split split_items(std::vector<int64_t> chosen, const RewardTrainingOptions& options) {
+  const auto count = static_cast<int64_t>(chosen.size());
   if (options.labels > count) {
     throw Error(Exit::kBadInput, "--labels", cat(options.labels, " are asked for, there are ", count));
   }
   if (options.labels > 0) {
-    std::vector<uint64_t> draw(chosen.size());
-    for (int64_t i = 0; i < count; ++i) {
-      Philox random(options.seed, Stream::kSubset, static_cast<uint64_t>(i));
+    std::vector<std::pair<uint64_t, int64_t>> draws;
+    for (const int64_t item : chosen) {
+      Philox random(options.seed, Stream::kSubset, static_cast<uint64_t>(item));
       const uint64_t high = random.next();
-      draw[static_cast<size_t>(i)] = (high << 32) | random.next();
+      draws.emplace_back((high << 32) | random.next(), item);
     }
-    std::sort(chosen.begin(), chosen.end(), [&](int64_t a, int64_t b) {
-      const uint64_t at = draw[static_cast<size_t>(a)], bt = draw[static_cast<size_t>(b)];
-      return at != bt ? at < bt : a < b;
-    });
+    std::sort(draws.begin(), draws.end());
     chosen.resize(static_cast<size_t>(options.labels));
+    for (size_t i = 0; i < chosen.size(); ++i) chosen[i] = draws[i].second;
     std::sort(chosen.begin(), chosen.end());
   }
   Split split;
@@ -63,6 +66,35 @@ Split split_items(int64_t count, const RewardTrainingOptions& options) {
                 "raise it, or set it to 0 for neither early stopping nor metrics");
   }
   return split;
+}
+
+std::vector<int64_t> items_below(const Tensor& target, const RewardTrainingOptions& options, double& threshold) {
+  const Tensor sorted = std::get<0>(target.sort()).contiguous();
+  const double* values = sorted.const_data_ptr<double>();
+  const double place = options.below * static_cast<double>(target.size(0) - 1);
+  const auto low = static_cast<int64_t>(place), high = std::min<int64_t>(low + 1, target.size(0) - 1);
+  const double share = place - static_cast<double>(low);
+  threshold = share > 0 ? values[low] + share * (values[high] - values[low]) : values[low];
+  const Tensor by_item = target.contiguous();
+  const double* of_item = by_item.const_data_ptr<double>();
+  std::vector<int64_t> kept;
+  for (int64_t i = 0; i < target.size(0); ++i) {
+    if (of_item[i] <= threshold) kept.push_back(i);
+  }
+  return kept;
+}
+
+TargetScale target_scale(const Tensor& target, const std::vector<int64_t>& rows) {
+  const Tensor known = target.index_select(0, index_tensor(rows));
+  const TargetScale scale{known.mean().item<double>(), rows.size() > 1 ? known.std().item<double>() : 0};
+  if (!(scale.std > 0)) throw Error(Exit::kBadInput, "target", "is the same for every item: there is nothing to learn");
+  return scale;
+}
+
+int64_t planned_steps(int64_t train, const RewardTrainingOptions& options) {
+  if (options.ridge) return 1;
+  if (options.steps > 0) return options.steps;
+  return std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(train) / static_cast<double>(options.batch_size)));
 }
 
 Tensor add_label_noise(const Tensor& target, int64_t num_classes, const RewardTrainingOptions& options) {
@@ -127,13 +159,6 @@ Tensor predict(nn::Predictor& predictor, const ItemRows& items, const nn::Codec&
   return at::cat(parts);
 }
 
-io::Json test_quality(nn::Predictor& predictor, const nn::Codec& codec, const LabelledItems& test, const OutputScale& scale,
-                      at::Device device, std::shared_ptr<const ForwardNoise> noise) {
-  const io::H5Reader file = io::open_artefact(test.items);
-  const ItemRows rows(file, test.items.space().dataset(), std::move(noise));
-  return quality_json(predict(predictor, rows, codec, numbered(0, test.target.size(0)), device), test.target, scale);
-}
-
 io::Json noise_level_quality(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
                              const Tensor& target, const OutputScale& scale, at::Device device) {
   io::Json levels = io::Json::array();
@@ -146,25 +171,20 @@ io::Json noise_level_quality(nn::Predictor& predictor, const ItemRows& items, co
 }
 
 RewardTrainer::RewardTrainer(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const Tensor& target,
-                             Split split, const RewardTrainingOptions& options, at::Device device)
+                             Split split, const RewardTrainingOptions& options, at::Device device, std::optional<TargetScale> scale)
     : predictor_(predictor), items_(items), codec_(codec), target_(target), split_(std::move(split)), options_(options),
       device_(device), optimizer_(predictor.parameters(), nn::AdamWOptions{.lr = options.lr, .weight_decay = options.weight_decay}),
       best_loss_(std::numeric_limits<double>::infinity()) {
   if (optimizer_.parameters().empty()) throw Error(Exit::kBadInput, "network", "has no parameters: there is nothing to train");
   const auto train = static_cast<int64_t>(split_.train.size());
   const int64_t pass = std::max<int64_t>(1, (train + options.batch_size - 1) / options.batch_size);
-  total_steps_ = options.steps > 0 ? options.steps : std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(train) /
-                                                                                      static_cast<double>(options.batch_size)));
+  total_steps_ = planned_steps(train, options);
   evaluate_every_ = options.evaluate_every > 0 ? options.evaluate_every : pass;
   if (options.ridge) {
     if (!dynamic_cast<nn::LinearPredictor*>(&predictor)) throw Error(Exit::kUsage, "--ridge", "needs a linear network", "--network linear, or kmer");
-    total_steps_ = 1;
   } else if (options.type == "regressor") {
-    const Tensor known = target.index_select(0, index_tensor(split_.train));
-    target_mean_ = known.mean().item<double>();
-    target_std_ = train > 1 ? known.std().item<double>() : 0;
-    if (!(target_std_ > 0)) throw Error(Exit::kBadInput, "target", "is the same for every item: there is nothing to learn");
-    target_ = ((target - target_mean_) / target_std_).to(at::kFloat);
+    scale_ = scale ? *scale : target_scale(target, split_.train);
+    target_ = ((target - scale_.mean) / scale_.std).to(at::kFloat);
   }
   predictor_.set_requires_grad(true);
   predictor_.train(true);

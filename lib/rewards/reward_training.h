@@ -13,6 +13,7 @@
 #include "rewards/labelled_items.h"
 #include "rewards/prediction_quality.h"
 #include "rewards/training_options.h"
+#include "rewards/uncertainty_model.h"
 
 namespace plumb::rewards {
 
@@ -26,6 +27,18 @@ struct Split {
 /// (seed, kSplit, item) is below options.held_out are held out. So an item's side does not depend on what else there is.
 /// Throws Error(kBadInput) if --labels asks for more than `count` or a side that is needed stays empty.
 Split split_items(int64_t count, const RewardTrainingOptions& options);
+/// The same among some items, in ascending order.
+Split split_items(std::vector<int64_t> candidates, const RewardTrainingOptions& options);
+
+/// Items whose target [N] is at or below the options.below quantile of all targets (linear interpolation between order statistics), which is
+/// `threshold`; every item, and the largest target, if options.below is 1.
+std::vector<int64_t> items_below(const Tensor& target, const RewardTrainingOptions& options, double& threshold);
+
+/// Mean and sd (n - 1) of the targets of these items. Throws Error(kBadInput) if they are all the same.
+TargetScale target_scale(const Tensor& target, const std::vector<int64_t>& rows);
+
+/// Optimiser steps of a run on that many items.
+int64_t planned_steps(int64_t train, const RewardTrainingOptions& options);
 
 /// What a labeller with noise would have said. target: [N] int64 classes (num_classes > 0) or float64 rewards. Item i uses draws of
 /// (seed, kLabelNoise, i). Throws Error(kUsage) if a share of labels above 1 is asked for.
@@ -56,10 +69,10 @@ struct RewardTrainingRecord {
 /// Order, augmentation and noise are functions of (seed, example number): a restored trainer goes on bit for bit.
 class RewardTrainer {
  public:
-  /// `target`: [N] int64 classes, or float64 raw rewards; those are standardised by mean and sd of the training items, but for
-  /// options.ridge, which needs a LinearPredictor (Error(kUsage) otherwise), takes them as they are and has one step.
+  /// `target`: [N] int64 classes, or float64 raw rewards; those are standardised by `scale`, if absent by target_scale of the training items,
+  /// but for options.ridge, which needs a LinearPredictor (Error(kUsage) otherwise), takes them as they are and has one step.
   RewardTrainer(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const Tensor& target, Split split,
-                const RewardTrainingOptions& options, at::Device device);
+                const RewardTrainingOptions& options, at::Device device, std::optional<TargetScale> scale = std::nullopt);
   RewardTrainingRecord step();
   bool done() const { return stopped_early_ || steps_done_ >= total_steps_; }
   int64_t steps_done() const { return steps_done_; }
@@ -68,8 +81,7 @@ class RewardTrainer {
   void use_best();
   int64_t best_step() const { return best_step_; }
   bool stopped_early() const { return stopped_early_; }
-  double target_mean() const { return target_mean_; }
-  double target_std() const { return target_std_; }
+  const TargetScale& scale() const { return scale_; }
   void save(nn::Checkpoint& checkpoint) const;
   void restore(const nn::Checkpoint& checkpoint);
 
@@ -89,7 +101,7 @@ class RewardTrainer {
   at::Device device_;
   nn::AdamW optimizer_;
   int64_t total_steps_, evaluate_every_;
-  double target_mean_ = 0, target_std_ = 1;
+  TargetScale scale_;
   int64_t order_epoch_ = -1;
   std::vector<int64_t> order_;   // of split_.train in epoch order_epoch_
   // What a checkpoint holds, with the weights and the optimiser:
@@ -103,9 +115,6 @@ class RewardTrainer {
 /// timestep that each row draws.
 Tensor predict(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
                at::Device device, std::optional<int64_t> timestep = std::nullopt);
-/// Metrics on all items of `test`, which had no label noise added; the items are noised if the network is trained on such.
-io::Json test_quality(nn::Predictor& predictor, const nn::Codec& codec, const LabelledItems& test, const OutputScale& scale,
-                      at::Device device, std::shared_ptr<const ForwardNoise> noise);
 /// Metrics on these rows at each of the noise's levels(): [{"timestep", "alpha_cumprod", ...}].
 io::Json noise_level_quality(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
                              const Tensor& target, const OutputScale& scale, at::Device device);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/options.h"
+#include "rewards/uncertainty_options.h"
 
 namespace plumb::rewards {
 
@@ -26,6 +27,8 @@ struct RewardTrainingOptions {
   double label_noise = 0;           ///< regressor: sd of noise on each target; classifier: share of labels drawn anew
   int64_t evaluate_every = 0;       ///< steps between evaluations on held-out items; 0: once a pass
   int64_t patience = 0;             ///< evaluations without a better held-out loss before stopping; 0: never
+  double below = 1;                 ///< regressor: only items whose target is at or below this quantile of all targets
+  UncertaintyOptions uncertainty;   ///< regressor
   std::optional<double> ridge;      ///< regressor, linear network: lambda of the closed form, instead of steps
   bool ridge_intercept = false;
   std::string noised_by;            ///< model whose forward process noises the items; "": clean items
@@ -41,6 +44,8 @@ inline void describe(OptionTable& t, RewardTrainingOptions& o) {
   t.add("label-noise", &o.label_noise,
         "regressor: standard deviation of normal noise added to each target; classifier: share of labels replaced by a random class")
       .range(0, 1e9);
+  t.add("below", &o.below, "regressor: use only items whose target is at or below this quantile of all targets, before --labels draws from them; 1 = all")
+      .range(0, 1);
   t.add("held-out", &o.held_out, "share of the labelled items kept for early stopping and for the metrics").range(0, 0.9);
   t.group("Training");
   t.add("epochs", &o.epochs, "passes over the training items").range(1e-3, 1e6);
@@ -64,6 +69,7 @@ inline void describe(OptionTable& t, RewardTrainingOptions& o) {
   t.add("ridge", &o.ridge, "regressor with --network linear or kmer: (X^T X + LAMBDA I)^-1 X^T y instead of training by steps; no target or feature is "
         "centred or scaled").metavar("LAMBDA").range(0, 1e12);
   t.add("ridge-intercept", &o.ridge_intercept, "with --ridge: add a constant, which is not penalised");
+  describe(t, o.uncertainty);
 }
 
 }  // namespace plumb::rewards

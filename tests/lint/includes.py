@@ -20,7 +20,7 @@ PLAIN = {"core", "io", "cli", "report"}
 BESIDE = {"cli": ["core", "io"], "report": ["core", "io"]}  # rooms beside the row: what they may include
 TORCH = re.compile(r"^(ATen|c10|torch|caffe2)/")
 FACTORY = {"rewards.def": "make_{}(const RewardSpec&", "metrics.def": "{}_metric(const MetricInput&",
-           "methods.def": "make_{}(const TuningContext&", "samplers.def": "make_{}(const SamplerOptions&",
+           "methods.def": "make_{}(const TuningContext&", "samplers.def": "make_{}(const SamplerOptions&", "steerings.def": "make_{}(const SteeringContext&",
            "importers.def": "make_{}(const ImportOptions&", "exporters.def": "export_{}(const Manifest&"}
 LONGEST = {"lib/*.cpp": 450, "lib/*.h": 260, "tools/*.cpp": 180}
 problems = []

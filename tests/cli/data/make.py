@@ -4,6 +4,7 @@
   idx       img.idx lab.idx      12 grey 4x4 images of 3 classes (image i has all pixels 20 i), IDX
   patches   patches.idx patches-lab.idx   160 grey 8x8 images: class 0 bright on the left, 1 on the right, IDX
   vectors   v.npy                6 vectors of 3 float32, NPY
+  heaps     heaps.npy heaps.txt  120 points of the plane in three heaps, float32, and a value for each
   far       w.npy                the vectors plus 2
   plane     plane.npy            4 points of the plane; support-x.npy support.npz: a vector of 4 and a subspace of 2 axes with theta
   few       few.npy              4 vectors of 5
@@ -17,6 +18,7 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import os
 import pathlib
+import random
 import struct
 import sys
 import zipfile
@@ -47,6 +49,14 @@ def patches():
 def vectors():
     npy("v.npy", "<f4", (6, 3), struct.pack("<18f", *range(18)))
     npy("nan.npy", "<f4", (6, 3), struct.pack("<18f", *([1.0] * 16), float("nan"), 0.5))
+
+
+def heaps():
+    draw = random.Random(1)
+    points = [(3 * (i % 3) - 3 + draw.gauss(0, 0.4), draw.gauss(0, 0.4)) for i in range(120)]
+    npy("heaps.npy", "<f4", (120, 2), struct.pack("<240f", *[v for point in points for v in point]))
+    with open("heaps.txt", "w") as out:
+        out.writelines(f"{x + draw.gauss(0, 0.05):.6f}\n" for x, _ in points)
 
 
 def far():
@@ -178,5 +188,5 @@ def bad():
 
 if __name__ == "__main__":
     for what in sys.argv[1:]:
-        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "plane": plane, "sequences": sequences, "unet": unet,
+        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "plane": plane, "heaps": heaps, "sequences": sequences, "unet": unet,
          "tiny": tiny, "bad": bad}[what]()

@@ -117,6 +117,13 @@ TEST_CASE("gradients of the relaxed step, of both KL forms and of the loss equal
   const Tensor x0 = at::one_hot(at::tensor({0, 1, 2, 0, 1, 1, 2, 0}, at::kLong).reshape({2, 4}), 3).transpose(1, 2).to(at::kDouble) * 2 - 1;
   const Tensor t = at::tensor({0.3, 0.8}, at::kDouble), noised = mask_letters(x0, t, 3, 0);
   CHECK(test::gradient_error([&] { return masked_loss(output, x0, noised, t).sum(); }, {output}) < 1e-6);
+  const Tensor whole = mask_letters(x0, at::full({2}, 0.7), 2, 0);
+  const auto letter_step = [&] { return (relaxed_letter_step(whole, masked_step_log_probs(letter_log_probs(output, whole), 0.5, 0.2), gumbel, 0.7) * weight).sum(); };
+  CHECK(test::gradient_error(letter_step, {output}) < 1e-6);
+  const Tensor log_q = masked_step_log_probs(letter_log_probs(output, whole), 0.5, 0.2).detach();
+  CHECK(at::equal(mask_share(relaxed_letter_step(whole, log_q, gumbel, 0.7)), mask_share(masked_step(whole, log_q, gumbel))));
+  CHECK(largest_difference(relaxed_letter_step(whole, log_q, gumbel, 1e-4), masked_step(whole, log_q, gumbel)) < 1e-6);
+  CHECK(largest_difference(relaxed_masked_step(whole, log_q, gumbel, 1e-4), masked_step(whole, log_q, gumbel)) < 1e-6);
   // The last step leaves no mask, and its gradient stays finite.
   Tensor last = output.detach().clone().set_requires_grad(true);
   (relaxed_masked_step(state, masked_step_log_probs(letter_log_probs(last, state), 0.01, 0.0), gumbel, 1.0) * weight).sum().backward();

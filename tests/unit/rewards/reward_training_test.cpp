@@ -158,7 +158,7 @@ TEST_CASE("training: a regressor learns raw rewards") {
   run.trainer->use_best();
   const at::Tensor rows = at::tensor(run.split.held_out, at::kLong);
   const at::Tensor outputs = predict(*run.predictor, *run.rows, *run.codec, run.split.held_out, at::kCPU);
-  const io::Json quality = quality_json(outputs, toy.value.index_select(0, rows), {1.0, run.trainer->target_mean(), run.trainer->target_std()});
+  const io::Json quality = quality_json(outputs, toy.value.index_select(0, rows), {1.0, run.trainer->scale().mean, run.trainer->scale().std});
   CHECK(quality["spearman"].get<double>() > 0.9);
   CHECK(quality["r2"].get<double>() > 0.8);
   CHECK(quality["count"].get<size_t>() == run.split.held_out.size());
