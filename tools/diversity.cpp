@@ -43,7 +43,7 @@ struct DiversityOptions {
   t.add("sequences.k", &o.settings.sequences.k, "letters of the words that are compared with the reference's").range(1, 24);
   t.add("sequences.edit-pairs", &o.settings.sequences.edit_pairs, "pairs of sequences, at most, whose edit distance is taken; 0 = none")
       .metavar("N").range(0, 1e7);
-  t.add("subspace", &o.settings.subspace.file, "metric subspace: the true subspace, an array A [D,d] of orthonormal columns").metavar("FILE.npz").file();
+  t.add("subspace", &o.settings.subspace.file, "metric subspace: the true subspace, an array A [D,d] of orthonormal columns, in an NPZ archive or a table with columns A1, A2, ...").metavar("FILE").file();
   t.add("seed", &o.seed, "seed of the resamples");
   plumb::cli::describe_common(t, o.common, {.precision = false});
 }

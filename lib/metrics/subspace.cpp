@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/sha256.h"
 #include "core/text.h"
-#include "io/npy.h"
+#include "io/named_array.h"
 #include "metrics/registry.h"
 #include "nn/subspace_denoiser.h"
 
@@ -24,12 +24,12 @@ io::Json subspace_distance(const Tensor& v, const Tensor& a) {
 
 io::Json subspace_metric(const MetricInput& input, const Settings& settings) {
   const std::string& file = settings.subspace.file;
-  if (file.empty()) throw NotApplicable(Exit::kUsage, "subspace", "needs the true subspace", "give diversity --subspace FILE.npz with the array A");
+  if (file.empty()) throw NotApplicable(Exit::kUsage, "subspace", "needs the true subspace", "give diversity --subspace FILE with the array A");
   if (!input.basis) throw NotApplicable(Exit::kUsage, "subspace", "needs samples of a model with a subspace network", "see pretrain --network");
-  const io::NpyArray array = io::read_npz(file, "A");
-  const Tensor a = at::tensor(array.as_f64(), at::kDouble).view(array.header.shape);
+  const io::NamedArray array = io::read_named_array(file, "A");
+  const Tensor a = at::tensor(array.values, at::kDouble).view(array.shape);
   if (a.dim() != 2 || a.size(0) != input.basis->size(0)) {
-    throw Error(Exit::kBadInput, file, cat("array 'A' is ", shape_text(array.header.shape), ", the model's basis ", shape_text(input.basis->sizes().vec())));
+    throw Error(Exit::kBadInput, file, cat("array 'A' is ", shape_text(array.shape), ", the model's basis ", shape_text(input.basis->sizes().vec())));
   }
   io::Json out = subspace_distance(*input.basis, a);
   out["sha256"] = sha256_of_file(file);

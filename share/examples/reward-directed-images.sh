@@ -42,8 +42,8 @@ PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
 shipped=$root/share/models/fashion-mnist.h5
 images=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 step() { echo "reward-directed-images: $*" >&2; }
-# statistic KEY: of the first column in the manifest of scores on standard input.
-statistic() { sed -n "s/.*\"rewards\":{[^}]*\"$1\":\\([-0-9.e+]*\\).*/\\1/p"; }
+# statistic KEY: mean, std, min, max, or a quantile, of the column in the manifest of scores on standard input.
+statistic() { sed "s/.*\"n\":[0-9]*,\"mean\"/\"mean\"/; s/.*\"$1\":\\([-0-9.e+]*\\).*/\\1/"; }
 
 # base SEED: the truth of all images, a reward network from noisy labels, pseudo-labels, the conditional model.
 base() {
@@ -74,10 +74,9 @@ base() {
 
 # value TARGET SEED: the number that a target means.
 value() {
-  q() { sed -n "s/.*\"quantiles\":{[^}]*\"$1\":\\([-0-9.e+]*\\).*/\\1/p" "base/pseudo-$2.json"; }
   s() { statistic "$1" <"base/pseudo-$2.json"; }
   case $1 in
-    q05) q 0.05 "$2" ;; q50) q 0.5 "$2" ;; q95) q 0.95 "$2" ;;
+    q05) s 0.05 "$2" ;; q50) s 0.5 "$2" ;; q95) s 0.95 "$2" ;;
     max) s max "$2" ;;
     max+*std) awk -v max="$(s max "$2")" -v sd="$(s std "$2")" -v k="${1#max+}" 'BEGIN { print max + (k + 0) * sd }' ;;
   esac

@@ -144,7 +144,7 @@ collect() {
   cells | while read -r network seed; do
     name=cells/$network-$seed
     [ -e "$name.csv" ] || continue
-    error=$([ ! -e "$name-subspace.json" ] || sed -n 's/.*"value":\([-0-9.e+]*\).*/\1/p' "$name-subspace.json")
+    error=$([ ! -e "$name-subspace.json" ] || sed -n 's/.*"subspace":{"value":\([-0-9.e+]*\).*/\1/p' "$name-subspace.json")
     awk -F, -v OFS='\t' -v network="$network" -v seed="$seed" -v error="$error" '
       NR == 1 { for (i = 1; i <= NF; ++i) { at[$i] = i; if ($i ~ /^x[0-9]+$/) element[++elements] = i } next }
       {
