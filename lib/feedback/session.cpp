@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "feedback/session.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/error.h"
+#include "core/signals.h"
+
+namespace plumb::feedback {
+namespace {
+
+/// How many of the next questions go on one screen: those that are there.
+int64_t screen_size(QuestionSource& source, int64_t first, int64_t most) {
+  int64_t count = 1;
+  while (count < most && first + count < source.total() && source.ready(first + count)) ++count;
+  return count;
+}
+
+/// Of all pairs of raters who gave the same question an answer: the share that agree on its sign. Ranks: on the item ranked best.
+io::Json agreement(Mode mode, const std::vector<LoggedAnswer>& answers) {
+  std::map<int64_t, std::vector<double>> by_question;
+  for (const LoggedAnswer& a : answers) {
+    if (a.answer.skip) continue;
+    const auto& ranks = a.answer.ranks;
+    const double sign = a.answer.y > 0 ? 1 : a.answer.y < 0 ? -1 : 0;
+    by_question[a.question].push_back(mode == Mode::kRank ? static_cast<double>(std::min_element(ranks.begin(), ranks.end()) - ranks.begin()) : sign);
+  }
+  int64_t pairs = 0, agree = 0;
+  for (const auto& [question, values] : by_question) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      for (size_t j = i + 1; j < values.size(); ++j) ++pairs, agree += values[i] == values[j];
+    }
+  }
+  return {{"pairs", pairs}, {"agree", agree}};
+}
+
+/// Rows of the artefact, column by column.
+struct Columns {
+  std::vector<int64_t> item, rater, rating, skipped, pair, pair_rater, ranked, rank;
+  std::vector<float> y, pair_y;
+
+  void add_pair(int64_t first, int64_t second, double better, int64_t who) {
+    pair.insert(pair.end(), {first, second});
+    pair_y.push_back(static_cast<float>(better));
+    pair_rater.push_back(who);
+  }
+  void add(Mode mode, const LoggedAnswer& a, int64_t who) {
+    if (a.answer.skip) {
+      skipped.insert(skipped.end(), a.items.begin(), a.items.end());
+    } else if (mode == Mode::kPairs) {
+      add_pair(a.items[0], a.items[1], a.answer.y, who);
+    } else if (mode == Mode::kRank) {
+      ranked.insert(ranked.end(), a.items.begin(), a.items.end());
+      rank.insert(rank.end(), a.answer.ranks.begin(), a.answer.ranks.end());
+      rater.push_back(who);
+      for (size_t i = 0; i < a.items.size(); ++i) {
+        for (size_t j = i + 1; j < a.items.size(); ++j) {
+          const int64_t by = a.answer.ranks[j] - a.answer.ranks[i];
+          add_pair(a.items[i], a.items[j], by > 0 ? 1 : by < 0 ? -1 : 0, who);
+        }
+      }
+    } else {
+      item.push_back(a.items[0]);
+      y.push_back(static_cast<float>(a.answer.y));
+      rater.push_back(who);
+      if (mode == Mode::kRating) rating.push_back(a.answer.rating);
+    }
+  }
+};
+
+int64_t rows(const auto& column) { return static_cast<int64_t>(column.size()); }
+
+void write_columns(io::H5Writer& file, Mode mode, const Columns& c, int64_t set_size) {
+  const auto whole = [&](const char* name, const std::vector<int64_t>& v, int64_t width = 1) {
+    const int64_t n = rows(v) / std::max<int64_t>(1, width);
+    file.write(name, io::Type::kI64, width > 1 ? std::vector<int64_t>{n, width} : std::vector<int64_t>{n}, v.data());
+  };
+  if (mode == Mode::kPairs || mode == Mode::kRank) {
+    whole("pair", c.pair, 2);
+    file.write("pair_y", io::Type::kF32, {rows(c.pair_y)}, c.pair_y.data());
+    whole("pair_rater", c.pair_rater);
+  }
+  if (mode == Mode::kRank) {
+    whole("ranked", c.ranked, set_size);
+    whole("rank", c.rank, set_size);
+  }
+  if (mode == Mode::kSingle || mode == Mode::kRating) {
+    whole("item", c.item);
+    file.write("y", io::Type::kF32, {rows(c.y)}, c.y.data());
+    if (mode == Mode::kRating) whole("rating", c.rating);
+  }
+  if (mode != Mode::kPairs) whole("rater", c.rater);
+  if (!c.skipped.empty()) whole("skipped", c.skipped);
+}
+
+}  // namespace
+
+End ask_all(QuestionSource& source, Asker& asker, AnswerSink& sink, int64_t per_screen) {
+  const int64_t most = asker.is_person() && source.mode() == Mode::kSingle ? std::min(per_screen, kMostShown) : 1;
+  while (sink.next() < source.total()) {
+    if (stop_requested()) return End::kStopped;
+    const int64_t first = sink.next();
+    while (!source.ready(first)) {
+      if (!asker.idle("waiting for the next questions", 0.25)) return stop_requested() ? End::kStopped : End::kQuit;
+    }
+    const Reply reply = asker.ask(source, first, screen_size(source, first, most), sink.can_undo());
+    if (reply.what == Reply::What::kQuit) return End::kQuit;
+    if (reply.what == Reply::What::kStopped) return End::kStopped;
+    if (reply.what == Reply::What::kUndo) {
+      if (sink.can_undo()) sink.undo();
+      continue;
+    }
+    std::vector<std::vector<int64_t>> items;
+    for (size_t k = 0; k < reply.answers.size(); ++k) items.push_back(source.items(first + static_cast<int64_t>(k)));
+    sink.put(items, reply);
+  }
+  return End::kAll;
+}
+
+io::Json write_feedback(io::H5Writer& file, Mode mode, const std::vector<LoggedAnswer>& answers, int64_t& count) {
+  Columns columns;
+  std::vector<std::string> raters;
+  int64_t liked = 0, disliked = 0, neutral = 0, skips = 0;
+  for (const LoggedAnswer& a : answers) {
+    const int64_t who = std::find(raters.begin(), raters.end(), a.rater) - raters.begin();
+    if (who == rows(raters)) raters.push_back(a.rater);
+    columns.add(mode, a, who);
+    skips += a.answer.skip;
+    if (a.answer.skip || mode == Mode::kRank) continue;
+    (a.answer.y > 0 ? liked : a.answer.y < 0 ? disliked : neutral) += 1;
+  }
+  const int64_t set_size = answers.empty() ? 1 : rows(answers.front().items);
+  write_columns(file, mode, columns, set_size);
+  count = mode == Mode::kPairs ? rows(columns.pair_y) : rows(columns.rater);
+  io::Json told{{"mode", name_of(mode)}, {"answers", rows(answers)}, {"skipped", skips}};
+  if (mode == Mode::kSingle || mode == Mode::kRating) told.update({{"liked", liked}, {"disliked", disliked}, {"neutral", neutral}});
+  if (mode == Mode::kPairs) told.update({{"first", liked}, {"second", disliked}, {"ties", neutral}});
+  told["raters"] = raters;
+  if (raters.size() > 1) told["agreement"] = agreement(mode, answers);
+  return told;
+}
+
+}  // namespace plumb::feedback
