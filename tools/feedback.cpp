@@ -2,9 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/tool.h"
 #include "core/log.h"
-#include "core/sha256.h"
 #include "core/signals.h"
-#include "core/text.h"
 #include "feedback/asker.h"
 #include "feedback/session.h"
 #include "feedback/spool.h"
@@ -62,6 +60,7 @@ void check(const cli::Context& context, const Options& o) {
   const std::string name = asker_name(o.ask);
   if (!o.serve_spool.empty()) {
     refuse_if_set(context, {"rater", "mode", "choose", "count", "features", "seed", "question", "answers", "resume", "finish", "output", "force"}, "--serve-spool");
+    if (!o.common.input.empty()) throw Error(Exit::kUsage, o.common.input[0], "has no effect with --serve-spool: the questions bring the items");
   } else if (o.once) {
     throw Error(Exit::kUsage, "--once", "has no effect without --serve-spool", "leave it out");
   }
@@ -72,35 +71,15 @@ void check(const cli::Context& context, const Options& o) {
   if (o.choose != "diverse") refuse_if_set(context, {"features"}, "--choose " + o.choose);
 }
 
-/// Text takes more room than a picture.
-int64_t per_screen(const Options& o, bool pictures) { return o.per_page > 0 ? o.per_page : o.ask == "tty" || !pictures ? 4 : kMostShown; }
-
 int serve(const Options& o) {
   install_stop_handlers();
   set_time_limit(o.time_limit);
   auto asker = make_asker(o.ask, {.port = o.port});
-  const bool done = serve_spool(o.serve_spool, *asker, per_screen(o, true), o.once);
+  const bool done = serve_spool(o.serve_spool, *asker, questions_on_screen({.ask = o.ask, .per_page = o.per_page}, true), o.once);
   asker->finish(done, done ? "All answered. Thank you." : "Saved.");
   asker.reset();
   if (!done) cli::stop_after_checkpoint(o.serve_spool);
   return 0;
-}
-
-/// Asks what has no answer yet. Throws Error(kTryAgain) if the person or a signal ends it before the last.
-void ask(cli::Context& context, const Options& o, PlannedQuestions& questions, const Items& items, const std::string& session, AnswerLog& answers) {
-  const int64_t before = answers.next(), total = questions.total();
-  if (before > 0) log::info(answers.path(), ": ", before, " of ", total, " answered before");
-  if (o.finish || (before == total && asker_name(o.ask) != "spool")) return;
-  install_stop_handlers();
-  set_time_limit(o.time_limit);
-  auto asker = make_asker(o.ask, {.mode = questions.mode(), .items = &items, .input = &context.input(), .session = session, .port = o.port});
-  const End end = ask_all(questions, *asker, answers, per_screen(o, items.space().type == "image"));
-  const std::string so_far = cat(answers.next(), " of ", total, " answered");
-  asker->finish(end == End::kAll, end == End::kAll ? "All answered. Thank you." : so_far + ", all of it saved.");
-  asker.reset();  // a terminal is as before
-  if (end != End::kAll) {
-    throw Error(Exit::kTryAgain, answers.path(), so_far, "run the same command again to go on, or with --finish to make do with these");
-  }
 }
 
 int run(cli::Context& context, const Options& o) {
@@ -124,14 +103,14 @@ int run(cli::Context& context, const Options& o) {
     const std::string aside = set_aside(record);
     if (!aside.empty()) log::info("earlier answers are in ", aside);
   }
-  const AnswerSession session{how.mode, questions.total(), items.manifest().sha256(), digest_of(questions.plan())};
-  AnswerLog answers(record, session, o.rater, o.ask);
-  ask(context, o, questions, items, sha256_of(session.samples + session.plan), answers);
-  if (answers.standing().empty()) throw Error(Exit::kBadInput, record, "holds no answers yet", "leave --finish out");
+  install_stop_handlers();
+  set_time_limit(o.time_limit);
+  const SessionOptions session{o.ask, o.rater, record, o.per_page, o.port, o.finish};
+  const std::vector<LoggedAnswer> answers = collect(session, items, context.input(), questions);
 
   io::H5Writer file = context.create("feedback");
   int64_t count = 0;
-  const io::Json told = write_feedback(file, how.mode, answers.standing(), count);
+  const io::Json told = write_feedback(file, how.mode, answers, count);
   io::Manifest manifest = context.manifest("feedback", inputs);
   manifest.json()["count"] = count;
   manifest.json()["seed"] = o.seed;

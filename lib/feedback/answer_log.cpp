@@ -73,7 +73,8 @@ AnswerLog::AnswerLog(const std::string& path, AnswerSession session, std::string
 
 AnswerLog::~AnswerLog() {
   if (descriptor_ < 0) return;
-  if (!begun_) ::unlink(path_.c_str());  // not a word in it
+  struct stat status {};
+  if (!begun_ && ::fstat(descriptor_, &status) == 0 && status.st_size == 0) ::unlink(path_.c_str());  // not a word in it
   ::close(descriptor_);
 }
 
@@ -81,6 +82,11 @@ void AnswerLog::open() {
   const auto try_open = [&] { return ::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666); };
   descriptor_ = try_open();
   if (descriptor_ < 0) fail(path_);
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(descriptor_);
+    throw Error(Exit::kUsage, path_, "is not a regular file", "name another file with --answers");
+  }
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {  // a file system without locks goes without
     ::close(descriptor_);
     throw Error(Exit::kUsage, path_, "is in use by another command", "wait for it, or name another file with --answers");

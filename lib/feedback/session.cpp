@@ -5,7 +5,11 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/log.h"
+#include "core/sha256.h"
 #include "core/signals.h"
+#include "core/text.h"
+#include "feedback/asker.h"
 
 namespace plumb::feedback {
 namespace {
@@ -116,6 +120,26 @@ End ask_all(QuestionSource& source, Asker& asker, AnswerSink& sink, int64_t per_
     sink.put(items, reply);
   }
   return End::kAll;
+}
+
+int64_t questions_on_screen(const SessionOptions& o, bool pictures) { return o.per_page > 0 ? o.per_page : o.ask == "tty" || !pictures ? 4 : kMostShown; }
+
+std::vector<LoggedAnswer> collect(const SessionOptions& o, const Items& items, const io::Manifest& input, PlannedQuestions& questions) {
+  const AnswerSession session{questions.mode(), questions.total(), items.manifest().sha256(), digest_of(questions.plan())};
+  AnswerLog answers(o.record, session, o.rater, o.ask);
+  const int64_t before = answers.next(), total = questions.total();
+  if (before > 0) log::info(o.record, ": ", before, " of ", total, " answered before");
+  if (!o.finish && (before < total || asker_name(o.ask) == "spool")) {  // a folder may have to be told that all is done
+    auto asker = make_asker(o.ask, {.mode = questions.mode(), .items = &items, .input = &input, .session = sha256_of(session.samples + session.plan), .port = o.port});
+    const End end = ask_all(questions, *asker, answers, questions_on_screen(o, items.space().type == "image"));
+    const std::string so_far = cat(answers.next(), " of ", total, " answered");
+    asker->finish(end == End::kAll, end == End::kAll ? "All answered. Thank you." : so_far + ", all of it saved.");
+    asker.reset();  // a terminal is as before
+    if (end != End::kAll) throw Error(Exit::kTryAgain, o.record, so_far, "run the same command again to go on, or with --finish to make do with these");
+  }
+  std::vector<LoggedAnswer> standing = answers.standing();
+  if (standing.empty()) throw Error(Exit::kBadInput, o.record, "holds no answers yet", "leave --finish out");
+  return standing;
 }
 
 io::Json write_feedback(io::H5Writer& file, Mode mode, const std::vector<LoggedAnswer>& answers, int64_t& count) {

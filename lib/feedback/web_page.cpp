@@ -57,7 +57,7 @@ footer{position:sticky;bottom:0;background:var(--page);padding-top:.7rem;padding
 #keys .gap{flex:1}
 button:focus-visible{outline:3px solid var(--link);outline-offset:2px}
 kbd{display:inline-block;min-width:1.55em;padding:.05em .4em;border:1px solid var(--rule);border-bottom-width:2px;border-radius:.3em;background:var(--key);color:var(--ink);font:600 .82em/1.45 ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;text-align:center}
-#alert{max-width:72rem;margin:1rem auto 0;padding:.6rem 1rem;border:1px solid var(--bad);border-left-width:.4rem;border-radius:.35rem;background:var(--bad-soft);color:var(--bad)}
+#alert{position:fixed;z-index:1;top:.6rem;left:50%;transform:translateX(-50%);width:min(70rem,calc(100% - 1.5rem));box-shadow:0 .2rem .8rem rgba(0,0,0,.25);padding:.6rem 1rem;border:1px solid var(--bad);border-left-width:.4rem;border-radius:.35rem;background:var(--bad-soft);color:var(--bad)}
 #message{max-width:40rem;margin:12vh auto 0;text-align:center;font-size:1.2rem}
 #message small{display:block;margin-top:.5rem;color:var(--muted);font-size:.95rem}
 dialog{border:1px solid var(--rule);border-radius:.6rem;background:var(--page);color:var(--ink);padding:1.25rem 1.5rem;max-width:34rem}

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 
 #include "core/error.h"
 #include "core/signals.h"
@@ -57,11 +58,17 @@ class Program : public Asker {
       if (stop_requested()) return {};
       feed(source);
       read_some(source);
-      if (!answers_.count(first) && out_ < 0) gave_up(first, source.total());
+      if (answers_.count(first) || out_ >= 0) continue;
+      if (wrong_) throw Error(*wrong_);
+      gave_up(first, source.total());
     }
     Reply reply{Reply::What::kAnswers, {}, {}};
     for (auto at = answers_.find(first); at != answers_.end() && at->first == first; at = answers_.erase(at), ++first) reply.answers.push_back(at->second);
     return reply;
+  }
+
+  void finish(bool all, const std::string&) override {
+    if (all && wrong_) throw Error(*wrong_);  // behind the last answer
   }
 
  private:
@@ -139,13 +146,16 @@ class Program : public Asker {
     const ssize_t got = ::read(out_, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) return;
     if (got > 0) received_.append(buffer, static_cast<size_t>(got));
-    for (size_t end; (end = received_.find('\n')) != std::string::npos;) {
-      take(received_.substr(0, end), source);
-      received_.erase(0, end + 1);
+    try {
+      for (size_t end; (end = received_.find('\n')) != std::string::npos;) {
+        take(received_.substr(0, end), source);
+        received_.erase(0, end + 1);
+      }
+      if (got <= 0 && !trim(received_).empty()) take(received_, source);
+    } catch (const Error& error) {  // the answers before it count, and are written down first
+      wrong_ = std::make_unique<Error>(error);
     }
-    if (got > 0) return;
-    if (!trim(received_).empty()) take(received_, source);
-    received_.clear();
+    if (got > 0 && !wrong_) return;
     ::close(out_);
     out_ = -1;
   }
@@ -179,6 +189,7 @@ class Program : public Asker {
   int64_t begun_ = 0, sent_ = 0, answered_ = 0;   // the first question of this run; those given to the program; behind the last answer
   pid_t pid_ = -1;
   int in_ = -1, out_ = -1;
+  std::unique_ptr<Error> wrong_;   // what is wrong with its output
   bool started_ = false, ended_ = false;
   void (*before_)(int) = SIG_DFL;
 };

@@ -183,7 +183,9 @@ for line in lines:
       CHECK(log.next() == 2);
       check_error([&] { ask_all(*scene.questions, *make_asker("exec:echo yes", scene.input()), log, 9); }, Exit::kFailed, "line 'yes'", "not JSON");
       check_error([&] { ask_all(*scene.questions, *make_asker("exec:echo 7", scene.input()), log, 9); }, Exit::kFailed, "line '7'", "from -1 to 1");
-      CHECK(ask_all(*scene.questions, *make_asker("exec:grep -c . > /dev/null; echo -1; echo -1", scene.input()), log, 9) == End::kAll);
+      check_error([&] { ask_all(*scene.questions, *make_asker("exec:echo -1; echo no", scene.input()), log, 9); }, Exit::kFailed, "line 'no'", "not JSON");
+      CHECK(log.next() == 3);  // what it said before counts
+      CHECK(ask_all(*scene.questions, *make_asker("exec:grep -c . > /dev/null; echo -1", scene.input()), log, 9) == End::kAll);
       CHECK(standing(log) == std::vector<double>{1, 1, -1, -1});
     }
   }
