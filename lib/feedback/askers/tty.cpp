@@ -29,6 +29,19 @@ Words words(Mode mode) {
   }
 }
 
+/// Words that two blanks part, in lines of at most `columns`.
+std::vector<std::string> wrapped(const std::string& text, int columns) {
+  std::vector<std::string> lines(1);
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find("  ", at), text.size());
+    const std::string word = text.substr(at, end - at);
+    if (!lines.back().empty() && static_cast<int>(lines.back().size() + 2 + word.size()) > columns) lines.emplace_back();
+    lines.back() += (lines.back().empty() ? "" : "  ") + word;
+    at = end + 2;
+  }
+  return lines;
+}
+
 class Tty : public Asker {
  public:
   Tty() : colours_(terminal_colours(std::getenv("NO_COLOR"), std::getenv("COLORTERM"), std::getenv("TERM"))) {}
@@ -146,10 +159,14 @@ class Tty : public Asker {
   }
 
   void draw() {
-    const int columns = terminal_.columns(), lines = std::max(6, terminal_.lines() - 5), n = static_cast<int>(tiles_.size());
+    const int columns = terminal_.columns(), n = static_cast<int>(tiles_.size());
+    const std::vector<std::string> keys = wrapped(words(mode_).keys + std::string(may_undo_ ? "  [z] undo" : "") + "  [?] help  [q] save and quit", columns - 1);
+    const std::vector<std::string> head = wrapped(text_ + cat("  ", first_, " of ", total_, " answered, ", total_ - first_, " left"), columns - 1);
+    const int lines = std::max(6, terminal_.lines() - 3 - static_cast<int>(keys.size() + head.size()));
     const std::string end = terminal_.is_dumb() ? "\r\n" : "\x1b[K\r\n";
     std::string out = terminal_.is_dumb() ? "\r\n" : "\x1b[H";
-    out += cat(text_, "   ", first_, " of ", total_, " answered, ", total_ - first_, " left") + end + end;
+    for (const std::string& line : head) out += line + end;
+    out += end;
     if (help_) {
       for (const std::string& line : split(words(mode_).help, '\n')) out += line + end;
       out += "z: undo, back to the last screen" + end + "q: save and quit" + end + "An answer is on the disk before the next is shown." + end + "Any key goes back." + end;
@@ -172,7 +189,7 @@ class Tty : public Asker {
         }
         out += end;
       }
-      out += words(mode_).keys + std::string(may_undo_ ? "  [z] undo" : "") + "  [?] help  [q] save and quit" + end;
+      for (const std::string& line : keys) out += line + end;
     }
     terminal_.write(out + (terminal_.is_dumb() ? "" : "\x1b[J"));
   }
