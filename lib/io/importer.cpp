@@ -59,9 +59,9 @@ void describe(OptionTable& table, ImportOptions& options) {
   table.add("strands", &options.strands, "both: after each item its reverse complement (DNA, RNA)")
       .one_of({"forward", "both"});
   table.add("unique", &options.unique, "leave out sequences that came before");
-  table.add("header", &options.header, "table: whether the first row names the columns").one_of({"auto", "yes", "no"});
+  table.add("header", &options.header, "table, numbers: whether the first row names the columns").one_of({"auto", "yes", "no"});
   table.add("sequence-column", &options.sequence_column, "table: column of the sequences").metavar("NAME|N");
-  table.add("value-column", &options.value_column, "table: column of measured values").metavar("NAME|N");
+  table.add("value-column", &options.value_column, "table, numbers: column of measured values").metavar("NAME|N");
   table.add("label-column", &options.label_column, "table: column of classes").metavar("NAME|N");
 }
 

@@ -26,6 +26,8 @@ struct RewardTrainingOptions {
   double label_noise = 0;           ///< regressor: sd of noise on each target; classifier: share of labels drawn anew
   int64_t evaluate_every = 0;       ///< steps between evaluations on held-out items; 0: once a pass
   int64_t patience = 0;             ///< evaluations without a better held-out loss before stopping; 0: never
+  std::optional<double> ridge;      ///< regressor, linear network: lambda of the closed form, instead of steps
+  bool ridge_intercept = false;
   bool calibrate = false;           ///< classifier: fit a temperature on held-out items
   uint64_t seed = 0;
 };
@@ -53,6 +55,10 @@ inline void describe(OptionTable& t, RewardTrainingOptions& o) {
   t.add("patience", &o.patience, "stop after this many evaluations without a better held-out loss; 0 = never").range(0, 1e6);
   t.add("calibrate", &o.calibrate, "classifier: fit a temperature to the held-out items");
   t.add("seed", &o.seed, "seed of weights, split, order, noise and augmentation");
+  t.group("Closed form");
+  t.add("ridge", &o.ridge, "regressor with --network linear or kmer: (X^T X + LAMBDA I)^-1 X^T y instead of training by steps; no target or feature is "
+        "centred or scaled").metavar("LAMBDA").range(0, 1e12);
+  t.add("ridge-intercept", &o.ridge_intercept, "with --ridge: add a constant, which is not penalised");
 }
 
 }  // namespace plumb::rewards

@@ -65,6 +65,7 @@ std::vector<Column> item_columns(const Manifest& input, const Manifest& items) {
     }
   }
   if (file->has("prompt")) columns.push_back(prompt_column(*file, items));
+  if (file->has("target")) columns.push_back(column<float>(file, items, "target", Type::kF32, "target", number));
   if (file->has("value")) columns.push_back(column<float>(file, items, "value", Type::kF32, "value", number));
   std::set<std::string> seen;
   for (const Manifest& scores : input.find_all("scores")) {
@@ -95,6 +96,30 @@ Column letters_column(const Manifest& items) {
             }
             return cells;
           }};
+}
+
+std::vector<Column> element_columns(const Manifest& items) {
+  const Space space = items.space();
+  const auto file = std::make_shared<H5Reader>(open_artefact(items));
+  const auto width = static_cast<size_t>(space.numel());
+  struct Piece {   // the columns of a piece share one reading of it
+    int64_t first = -1, count = 0;
+    std::vector<float> values;
+  };
+  const auto piece = std::make_shared<Piece>();
+  std::vector<Column> columns;
+  for (size_t element = 0; element < width; ++element) {
+    columns.push_back({cat("x", element + 1), [=](int64_t first, int64_t count) {
+                         if (piece->first != first || piece->count != count) {
+                           *piece = {first, count, std::vector<float>(static_cast<size_t>(count) * width)};
+                           file->read(space.dataset(), Type::kF32, first, count, piece->values.data());
+                         }
+                         std::vector<std::string> cells;
+                         for (size_t i = element; i < piece->values.size(); i += width) cells.push_back(number(piece->values[i]));
+                         return cells;
+                       }});
+  }
+  return columns;
 }
 
 void each_item(const std::vector<Column>& columns, int64_t count,

@@ -5,6 +5,7 @@
   patches   patches.idx patches-lab.idx   160 grey 8x8 images: class 0 bright on the left, 1 on the right, IDX
   vectors   v.npy                6 vectors of 3 float32, NPY
   far       w.npy                the vectors plus 2
+  plane     plane.npy            4 points of the plane; support-x.npy support.npz: a vector of 4 and a subspace of 2 axes with theta
   few       few.npy              4 vectors of 5
   unet      unet/                a diffusers folder with two tensors, float32
   sequences dna.h5 rna.h5 pep.h5  datasets of 64 sequences of 16 letters, written as HDF5 byte by byte: DNA and RNA of 2 classes (more A, more G)
@@ -18,6 +19,7 @@ import os
 import pathlib
 import struct
 import sys
+import zipfile
 
 
 def npy(path, descr, shape, data):
@@ -49,6 +51,16 @@ def vectors():
 
 def far():
     npy("w.npy", "<f4", (6, 3), struct.pack("<18f", *range(2, 20)))
+
+
+def plane():
+    npy("plane.npy", "<f4", (4, 2), struct.pack("<8f", 3, 0, 3, 3, 1.5, 1.5, 0, 0))
+    npy("support-x.npy", "<f8", (1, 4), struct.pack("<4d", 1, -2, 0.3, 0.4))
+    npy("A.npy", "<f8", (4, 2), struct.pack("<8d", 1, 0, 0, 1, 0, 0, 0, 0))
+    npy("theta.npy", "<f8", (4,), struct.pack("<4d", 0.6, 0.8, 0, 0))
+    with zipfile.ZipFile("support.npz", "w") as archive:
+        for name in ("A.npy", "theta.npy"):
+            archive.write(name)
 
 
 def few():
@@ -166,4 +178,5 @@ def bad():
 
 if __name__ == "__main__":
     for what in sys.argv[1:]:
-        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "sequences": sequences, "unet": unet, "tiny": tiny, "bad": bad}[what]()
+        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "plane": plane, "sequences": sequences, "unet": unet,
+         "tiny": tiny, "bad": bad}[what]()
