@@ -16,6 +16,7 @@ using namespace plumb::feedback;
 struct Options {
   std::string ask = "page", mode = "single", choose = "random", question, rater = "anonymous", features;
   int64_t count = 0, per_page = 0, port = 0;
+  double repeats = 0;
   uint64_t seed = 0;
   std::string answers, resume = "auto", serve_spool;
   bool finish = false, once = false;
@@ -36,6 +37,7 @@ void describe(OptionTable& t, Options& o) {
       .one_of({"random", "all", "diverse"});
   t.add("count", &o.count, "budget: number of answers; 0 = as many as show each item once").short_name('n').range(0, 1e9);
   t.add("per-page", &o.per_page, "items shown at once; 0 = 9 pictures of single (4 in a terminal, or of text), 4 of rank").range(0, kMostShown);
+  t.add("repeats", &o.repeats, "share of the questions that are asked a second time, beyond the budget: whether a person agrees with himself").range(0, 1);
   t.add("features", &o.features, "features of the samples, for --choose diverse; by default their pixels, letters or numbers").metavar("FEATURES.h5").file();
   t.add("seed", &o.seed, "seed of what is asked, and of its order");
   t.add("question", &o.question, "the question that a person reads").metavar("TEXT");
@@ -59,7 +61,7 @@ void refuse_if_set(const cli::Context& context, const std::vector<std::string>& 
 void check(const cli::Context& context, const Options& o) {
   const std::string name = asker_name(o.ask);
   if (!o.serve_spool.empty()) {
-    refuse_if_set(context, {"rater", "mode", "choose", "count", "features", "seed", "question", "answers", "resume", "finish", "output", "force"}, "--serve-spool");
+    refuse_if_set(context, {"rater", "mode", "choose", "count", "repeats", "features", "seed", "question", "answers", "resume", "finish", "output", "force"}, "--serve-spool");
     if (!o.common.input.empty()) throw Error(Exit::kUsage, o.common.input[0], "has no effect with --serve-spool: the questions bring the items");
   } else if (o.once) {
     throw Error(Exit::kUsage, "--once", "has no effect without --serve-spool", "leave it out");
@@ -86,7 +88,7 @@ int run(cli::Context& context, const Options& o) {
   check(context, o);
   if (!o.serve_spool.empty()) return context.dry_run() ? context.finish_dry_run({{"folder", o.serve_spool}}) : serve(o);
   const Items items(io::items_of(context.input()));
-  PlanOptions how{parse_mode(o.mode, "--mode"), o.choose, o.count, o.per_page > 0 ? o.per_page : 4, o.seed};
+  PlanOptions how{parse_mode(o.mode, "--mode"), o.choose, o.count, o.per_page > 0 ? o.per_page : 4, o.repeats, o.seed};
   std::vector<std::pair<std::string, io::Manifest>> inputs{{items.manifest().kind(), items.manifest()}};
   std::vector<float> points;
   if (o.choose == "diverse") {

@@ -33,8 +33,6 @@ std::string utc_now() {
 
 [[noreturn]] void fail(const std::string& path) { throw Error(Exit::kFailed, path, std::strerror(errno)); }
 
-std::string line_of(const io::Json& json) { return json.dump(-1, ' ', false, io::Json::error_handler_t::replace) + "\n"; }
-
 /// Fields of a record, checked.
 int64_t whole(const io::Json& line, const char* key, const std::string& where) {
   const auto found = line.find(key);
@@ -136,6 +134,7 @@ void AnswerLog::replay(const io::Json& line, const std::string& where) {
   }
   if (text_of(line, "kind") != kind_of(session_.mode)) throw Error(Exit::kBadInput, where, "is of kind '" + text_of(line, "kind") + "', should be " + kind_of(session_.mode));
   LoggedAnswer logged{whole(line, "question", where), items_of(line, where), {}, rater.name};
+  if (logged.question >= session_.total) throw Error(Exit::kBadInput, where, cat("answers question ", logged.question, " of ", session_.total));
   if (logged.question != had) throw Error(Exit::kBadInput, where, cat("answers question ", logged.question, ", ", had, " was next"));
   logged.answer = answer_from_json(line, session_.mode, logged.items.size(), where);
   const int64_t screen = whole(line, "screen", where);

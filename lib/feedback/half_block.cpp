@@ -134,6 +134,17 @@ std::vector<std::string> number_lines(const std::vector<float>& numbers, int col
   return out;
 }
 
+std::string printable(const std::string& text, int columns) {
+  std::string out;
+  int letters = 0;
+  for (const char c : text) {
+    letters += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    if (letters > columns) break;
+    out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+  }
+  return out;
+}
+
 int width_of(const std::string& line) {
   int width = 0;
   for (size_t i = 0; i < line.size(); ++i) {

@@ -22,6 +22,9 @@ std::vector<std::string> letter_lines(const std::string& letters, int columns, C
 /// Numbers with four digits; what does not fit is counted.
 std::vector<std::string> number_lines(const std::vector<float>& numbers, int columns, int lines);
 
+/// Text from a file, safe to print: control characters, which could drive the terminal, become blanks; at most `columns` letters.
+std::string printable(const std::string& text, int columns);
+
 /// The columns a line takes on the screen: escape sequences take none, each UTF-8 letter one.
 int width_of(const std::string& line);
 /// The line with blanks behind it, to `columns`.

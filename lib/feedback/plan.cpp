@@ -2,6 +2,7 @@
 #include "feedback/plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <set>
@@ -53,6 +54,24 @@ Plan random_questions(const PlanOptions& o, int64_t count, int64_t g, int64_t n)
       if (had.insert(set).second) plan.push_back(std::move(question));
     }
   }
+  return plan;
+}
+
+/// Puts the second time of a share of the questions among the others.
+Plan with_repeats(const PlanOptions& o, const Plan& once) {
+  const int64_t n = static_cast<int64_t>(once.size()), again = std::llround(o.repeats * static_cast<double>(n));
+  Philox random(o.seed, Stream::kSubset);
+  const std::vector<int64_t> chosen = permutation(n, random);
+  std::vector<std::pair<double, int64_t>> order;  // place, question
+  for (int64_t q = 0; q < n; ++q) order.emplace_back(static_cast<double>(q), q);
+  for (int64_t k = 0; k < again; ++k) {
+    const int64_t q = chosen[static_cast<size_t>(k)];
+    const double earliest = static_cast<double>(q + kMostShown) + 0.5;
+    order.emplace_back(earliest + random.uniform() * std::max(0.0, static_cast<double>(n) - earliest), q);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  Plan plan;
+  for (const auto& [place, q] : order) plan.push_back(once[static_cast<size_t>(q)]);
   return plan;
 }
 
@@ -120,6 +139,7 @@ Plan make_plan(const PlanOptions& o, int64_t count, const std::vector<float>& po
     if (static_cast<double>(n) > there_are / 2 && g > 2) throw Error(Exit::kUsage, "--count", cat(n, " is more than half of the ", there_are, " sets there are"), "ask for fewer");
     plan = random_questions(o, count, g, n);
   }
+  if (o.repeats > 0) plan = with_repeats(o, plan);
   for (size_t q = 0; q < plan.size() && g > 1; ++q) {
     Philox random(o.seed, Stream::kShuffle, q, kSidesStep);
     const std::vector<int64_t> place = permutation(g, random), items = plan[q];

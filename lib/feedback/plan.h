@@ -12,6 +12,7 @@ struct PlanOptions {
   std::string choose = "random";   ///< random, all, diverse
   int64_t budget = 0;              ///< answers; 0 = as many as give each item one question
   int64_t set_size = 4;            ///< rank: items in a question
+  double repeats = 0;              ///< share of the questions that are asked a second time
   uint64_t seed = 0;
 };
 
@@ -22,6 +23,7 @@ using Plan = std::vector<std::vector<int64_t>>;
 /// another random order, and no pair twice. all: every item, or every pair of items. diverse: items in the order of
 /// farthest_points, so that a session that is stopped early has spread what it asked. Which side an item of a pair or set stands on
 /// is drawn for itself. `points`: [count * d] as one array, for diverse only.
+/// A repeated question comes at least a screen after its first time, at a place drawn from the seed; it is not of the budget.
 /// Throws Error(kUsage) for a budget that `count` items cannot fill.
 Plan make_plan(const PlanOptions& options, int64_t count, const std::vector<float>& points);
 

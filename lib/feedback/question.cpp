@@ -28,6 +28,8 @@ std::vector<int64_t> Question::items() const {
   return all;
 }
 
+std::string line_of(const io::Json& json) { return json.dump(-1, ' ', false, io::Json::error_handler_t::replace) + "\n"; }
+
 io::Json to_json(const Question& question) {
   io::Json tiles = io::Json::array();
   for (const Tile& tile : question.tiles) {

@@ -32,6 +32,9 @@ struct Question {
   std::vector<int64_t> items() const;
 };
 
+/// JSON as one line with its newline; bytes that are no UTF-8 become U+FFFD.
+std::string line_of(const io::Json& json);
+
 /// {"question", "tiles": [{"item", "png" (base64) | "letters" | "numbers", "prompt"}]}, whole: another machine can show it.
 io::Json to_json(const Question& question);
 /// Throws Error(kBadInput, where, ...).

@@ -21,6 +21,17 @@ int64_t screen_size(QuestionSource& source, int64_t first, int64_t most) {
   return count;
 }
 
+/// Of all pairs of values under one key, how many are equal.
+io::Json count_agreeing(const auto& values_by_key) {
+  int64_t pairs = 0, agree = 0;
+  for (const auto& [key, values] : values_by_key) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      for (size_t j = i + 1; j < values.size(); ++j) ++pairs, agree += values[i] == values[j];
+    }
+  }
+  return {{"pairs", pairs}, {"agree", agree}};
+}
+
 /// Of all pairs of raters who gave the same question an answer: the share that agree on its sign. Ranks: on the item ranked best.
 io::Json agreement(Mode mode, const std::vector<LoggedAnswer>& answers) {
   std::map<int64_t, std::vector<double>> by_question;
@@ -30,13 +41,23 @@ io::Json agreement(Mode mode, const std::vector<LoggedAnswer>& answers) {
     const double sign = a.answer.y > 0 ? 1 : a.answer.y < 0 ? -1 : 0;
     by_question[a.question].push_back(mode == Mode::kRank ? static_cast<double>(std::min_element(ranks.begin(), ranks.end()) - ranks.begin()) : sign);
   }
-  int64_t pairs = 0, agree = 0;
-  for (const auto& [question, values] : by_question) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      for (size_t j = i + 1; j < values.size(); ++j) ++pairs, agree += values[i] == values[j];
-    }
+  return count_agreeing(by_question);
+}
+
+/// Of all pairs of answers that one rater gave to the same items at two times: the share that agree, as above; a pair that was shown
+/// the other way round counts the other way round.
+io::Json consistency(Mode mode, const std::vector<LoggedAnswer>& answers) {
+  std::map<std::pair<std::string, std::vector<int64_t>>, std::vector<double>> by_items;
+  for (const LoggedAnswer& a : answers) {
+    if (a.answer.skip) continue;
+    std::vector<int64_t> items = a.items;
+    std::sort(items.begin(), items.end());
+    const auto& ranks = a.answer.ranks;
+    const double sign = (a.answer.y > 0 ? 1 : a.answer.y < 0 ? -1 : 0) * (mode == Mode::kPairs && items != a.items ? -1 : 1);
+    by_items[{a.rater, items}].push_back(
+        mode == Mode::kRank ? static_cast<double>(a.items[static_cast<size_t>(std::min_element(ranks.begin(), ranks.end()) - ranks.begin())]) : sign);
   }
-  return {{"pairs", pairs}, {"agree", agree}};
+  return count_agreeing(by_items);
 }
 
 /// Rows of the artefact, column by column.
@@ -127,6 +148,9 @@ int64_t questions_on_screen(const SessionOptions& o, bool pictures) { return o.p
 std::vector<LoggedAnswer> collect(const SessionOptions& o, const Items& items, const io::Manifest& input, PlannedQuestions& questions) {
   const AnswerSession session{questions.mode(), questions.total(), items.manifest().sha256(), digest_of(questions.plan())};
   AnswerLog answers(o.record, session, o.rater, o.ask);
+  for (const LoggedAnswer& a : answers.standing()) {
+    if (a.items != questions.items(a.question)) throw Error(Exit::kBadInput, o.record, cat("says other items of question ", a.question, " than were asked about"));
+  }
   const int64_t before = answers.next(), total = questions.total();
   if (before > 0) log::info(o.record, ": ", before, " of ", total, " answered before");
   if (!o.finish && (before < total || asker_name(o.ask) == "spool")) {  // a folder may have to be told that all is done
@@ -162,6 +186,8 @@ io::Json write_feedback(io::H5Writer& file, Mode mode, const std::vector<LoggedA
   if (mode == Mode::kPairs) told.update({{"first", liked}, {"second", disliked}, {"ties", neutral}});
   told["raters"] = raters;
   if (raters.size() > 1) told["agreement"] = agreement(mode, answers);
+  const io::Json repeats = consistency(mode, answers);
+  if (repeats["pairs"] > 0) told["repeats"] = repeats;
   return told;
 }
 

@@ -56,7 +56,7 @@ std::unique_ptr<SpoolSession> read_session(const std::string& folder) {
 
 void write_session(const std::string& folder, const SpoolSession& s) {
   io::write_file((fs::path(folder) / "session.json").string(),
-                 io::Json{{"session", s.id}, {"mode", name_of(s.mode)}, {"total", s.total}, {"text", s.text}, {"next", s.next}, {"state", s.state}}.dump(1) + "\n");
+                 line_of({{"session", s.id}, {"mode", name_of(s.mode)}, {"total", s.total}, {"text", s.text}, {"next", s.next}, {"state", s.state}}));
 }
 
 std::string question_path(const std::string& folder, const std::string& id, int64_t index) { return numbered(folder, id, 'q', index); }
@@ -96,7 +96,7 @@ SpoolAnswers::SpoolAnswers(std::string folder, SpoolSession session) : folder_(s
 void SpoolAnswers::send(const io::Json& event) {
   const auto events = waiting_events(folder_, session_.id);
   const std::string temporary = (fs::path(folder_) / cat(".", session_.id, ".tmp.", ::getpid())).string();
-  io::write_file(temporary, event.dump() + "\n");
+  io::write_file(temporary, line_of(event));
   for (int64_t number = events.empty() ? 0 : events.rbegin()->first + 1;; ++number) {  // a link replaces nothing, a rename would
     const std::string path = numbered(folder_, session_.id, 'a', number);
     const bool linked = ::link(temporary.c_str(), path.c_str()) == 0;

@@ -115,7 +115,7 @@ class Program : public Asker {
     if (!letters.empty()) line["sequences"] = letters;
     if (!numbers.empty()) line["vectors"] = numbers;
     if (!prompts.empty()) line["prompts"] = prompts;
-    return line.dump() + "\n";
+    return plumb::feedback::line_of(line);
   }
 
   /// Writes as many questions as the pipe takes, then closes it: a program may answer line by line or at the end.

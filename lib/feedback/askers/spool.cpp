@@ -75,7 +75,7 @@ class Spool : public Asker {
     session_.next = first;
     for (int64_t q = first; q < std::min(first + kLookAhead, source.total()); ++q) {
       const std::string path = question_path(folder_, session_.id, q);
-      if (::access(path.c_str(), F_OK) != 0) io::write_file(path, to_json(source.question(q)).dump() + "\n");
+      if (::access(path.c_str(), F_OK) != 0) io::write_file(path, line_of(to_json(source.question(q))));
     }
     write_session(folder_, session_);
     if (!taken_.empty()) drop(taken_);

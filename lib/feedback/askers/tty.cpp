@@ -49,7 +49,7 @@ class Tty : public Asker {
 
   Reply ask(QuestionSource& source, int64_t first, int64_t count, bool may_undo) override {
     mode_ = source.mode();
-    text_ = source.text().empty() ? words(mode_).title : source.text();
+    text_ = source.text().empty() ? words(mode_).title : printable(source.text(), 300);
     first_ = first;
     total_ = source.total();
     may_undo_ = may_undo;
@@ -178,7 +178,7 @@ class Tty : public Asker {
         for (int k = row * across; k < std::min(n, (row + 1) * across); ++k) {
           const Tile& tile = tiles_[static_cast<size_t>(k)];
           cells.push_back(content(tile, columns / across - 2, lines / down - 2 - !tile.prompt.empty()));
-          if (!tile.prompt.empty()) cells.back().insert(cells.back().begin(), tile.prompt.substr(0, static_cast<size_t>(std::max(8, columns / across - 2))));
+          if (!tile.prompt.empty()) cells.back().insert(cells.back().begin(), printable(tile.prompt, std::max(8, columns / across - 2)));
           cells.back().push_back(caption(static_cast<size_t>(k)));
           height = std::max(height, cells.back().size());
         }

@@ -60,7 +60,7 @@ TEST_SUITE("oracle") {
     }
     CHECK(by_seed[0] != by_seed[1]);
     std::filesystem::remove(scene.record());
-    const PlanOptions other{Mode::kSingle, "random", 500, 3, 77};
+    const PlanOptions other{Mode::kSingle, "random", 500, 3, 0, 77};
     PlannedQuestions few(scene.items, make_plan(other, n, {}), Mode::kSingle, "");
     AnswerLog log(scene.record(), {Mode::kSingle, 500, scene.samples.sha256(), digest_of(few.plan())}, "r", "x");
     CHECK(ask_all(few, *make_asker("oracle:label=0,1,2,seed=3,error=0.1", scene.input()), log, 9) == End::kAll);
@@ -128,7 +128,7 @@ TEST_SUITE("file") {
       const io::Manifest scores = make_scores(scene.folder / "scores.h5", scene.samples, [](int64_t i) { return static_cast<float>(i); });
       ask_all(*scene.questions, *make_asker("oracle:reward=r", scene.input(&scores)), log, 9);
     }
-    const PlanOptions other{Mode::kPairs, "random", 20, 3, 9};
+    const PlanOptions other{Mode::kPairs, "random", 20, 3, 0, 9};
     PlannedQuestions again(scene.items, make_plan(other, 8, {}), Mode::kPairs, "");
     AnswerLog log(scene.folder / "b.jsonl", {Mode::kPairs, 20, scene.samples.sha256(), digest_of(again.plan())}, "r", "x");
     CHECK(ask_all(again, *make_asker("file:" + scene.record(), scene.input()), log, 9) == End::kAll);

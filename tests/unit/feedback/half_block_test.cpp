@@ -40,6 +40,11 @@ TEST_SUITE("half block") {
     CHECK(number_lines(std::vector<float>(100), 20, 3).back() == "... and 96 more");
   }
 
+  TEST_CASE("text from a file cannot drive the terminal") {
+    CHECK(printable("a\x1b[2Jb\nc\x7f", 99) == "a [2Jb c ");
+    CHECK(printable("\xC3\xA9t\xC3\xA9", 2) == "\xC3\xA9t");  // letters, not bytes
+  }
+
   TEST_CASE("what the environment says") {
     CHECK(terminal_colours(nullptr, "truecolor", "xterm") == Colours::kTrue);
     CHECK(terminal_colours(nullptr, nullptr, "xterm-256color") == Colours::k256);

@@ -1,6 +1,7 @@
 // What is asked, and in which order.   SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "io/image_file.h"
@@ -12,7 +13,7 @@ using plumb::Exit;
 namespace {
 
 Plan plan_of(Mode mode, const std::string& choose, int64_t count, int64_t budget = 0, uint64_t seed = 0, const std::vector<float>& points = {}) {
-  return make_plan({mode, choose, budget, 3, seed}, count, points);
+  return make_plan({mode, choose, budget, 3, 0, seed}, count, points);
 }
 
 std::set<std::vector<int64_t>> as_sets(const Plan& plan) {
@@ -64,6 +65,22 @@ TEST_SUITE("plan") {
     }
     CHECK(widest <= 8);
     CHECK(as_sets(plan_of(Mode::kPairs, "diverse", 65, 32, 3, line)).size() == 32);
+  }
+
+  TEST_CASE("repeats: a share of the questions twice, the second time at least a screen later, in place or turned round") {
+    const Plan plan = make_plan({Mode::kPairs, "random", 100, 3, 0.2, 5}, 100, {});
+    REQUIRE(plan.size() == 120);
+    std::map<std::vector<int64_t>, std::vector<size_t>> places;
+    for (size_t q = 0; q < plan.size(); ++q) places[{std::min(plan[q][0], plan[q][1]), std::max(plan[q][0], plan[q][1])}].push_back(q);
+    CHECK(places.size() == 100);
+    int64_t turned = 0;
+    for (const auto& [items, at] : places) {
+      if (at.size() < 2) continue;
+      CHECK(at.size() == 2);
+      CHECK((at[1] >= at[0] + 9 || at[1] >= 110));  // near the end there is no screen left between
+      turned += plan[at[0]] != plan[at[1]];
+    }
+    CHECK((turned > 2 && turned < 18));
   }
 
   TEST_CASE("budgets that cannot be filled") {

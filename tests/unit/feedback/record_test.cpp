@@ -120,6 +120,17 @@ TEST_SUITE("record") {
     CHECK(answer_from_json(Json{{"rating", 1}}, Mode::kRating, 1, "x").y == -1);
   }
 
+  TEST_CASE("a rater who is asked twice agrees with himself, or not, whichever way round") {
+    Scratch folder;
+    const auto logged = [](int64_t question, std::vector<int64_t> items, double y, const char* rater) { return LoggedAnswer{question, std::move(items), said(y), rater}; };
+    io::H5Writer file(folder / "f.h5");
+    int64_t count = 0;
+    const Json told = write_feedback(file, Mode::kPairs, {logged(0, {4, 7}, 1, "ann"), logged(1, {7, 4}, -1, "ann"), logged(2, {1, 2}, 1, "ann"), logged(3, {1, 2}, 0, "ann"),
+                                                         logged(0, {4, 7}, -1, "bob")}, count);
+    CHECK(told["repeats"] == Json{{"pairs", 2}, {"agree", 1}});
+    CHECK(told["agreement"] == Json{{"pairs", 1}, {"agree", 0}});
+  }
+
   TEST_CASE("an artefact of skips alone is whole") {
     Scene scene(2);
     io::H5Writer file(scene.folder / "f.h5");

@@ -40,7 +40,7 @@ io::Manifest make_scores(const std::string& path, const io::Manifest& samples, c
 struct Scene {
   explicit Scene(int64_t n, Mode mode = Mode::kSingle, const std::string& choose = "random", int64_t budget = 0)
       : samples(make_samples(folder / "samples.h5", n)), items(samples) {
-    const PlanOptions how{mode, choose, budget, 3, 1};
+    const PlanOptions how{mode, choose, budget, 3, 0, 1};
     const Plan plan = make_plan(how, n, choose == "diverse" ? items.points() : std::vector<float>());
     session = {mode, static_cast<int64_t>(plan.size()), samples.sha256(), digest_of(plan)};
     questions = std::make_unique<PlannedQuestions>(items, plan, mode, "");
