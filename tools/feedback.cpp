@@ -78,9 +78,9 @@ int serve(const Options& o) {
   set_time_limit(o.time_limit);
   auto asker = make_asker(o.ask, {.port = o.port});
   const bool done = serve_spool(o.serve_spool, *asker, questions_on_screen({.ask = o.ask, .per_page = o.per_page}, true), o.once);
-  asker->finish(done, done ? "All answered. Thank you." : "Saved.");
+  asker->finish(done, done ? "Thank you." : "All of it saved.");
   asker.reset();
-  if (!done) cli::stop_after_checkpoint(o.serve_spool);
+  if (!done) throw Error(Exit::kTryAgain, o.serve_spool, "stopped, and all answers are in it", "run the same command again to go on");
   return 0;
 }
 

@@ -127,7 +127,7 @@ End ask_all(QuestionSource& source, Asker& asker, AnswerSink& sink, int64_t per_
     if (stop_requested()) return End::kStopped;
     const int64_t first = sink.next();
     while (!source.ready(first)) {
-      if (!asker.idle("waiting for the next questions", 0.25)) return stop_requested() ? End::kStopped : End::kQuit;
+      if (!asker.idle("Waiting for the next questions.", 0.25)) return stop_requested() ? End::kStopped : End::kQuit;
     }
     const Reply reply = asker.ask(source, first, screen_size(source, first, most), sink.can_undo());
     if (reply.what == Reply::What::kQuit) return End::kQuit;

@@ -134,7 +134,7 @@ bool serve_spool(const std::string& folder, Asker& asker, int64_t per_screen, bo
     const auto session = read_session(folder);
     const bool again = session && session->id == served && SpoolAnswers(folder, *session).next() == session->total;
     if (!session || session->state == "done" || again) {
-      if (!asker.idle(served.empty() ? "waiting for questions" : "all answered; waiting for more questions", kPollSeconds)) return false;
+      if (!asker.idle(served.empty() ? "Waiting for questions." : "All answered. Waiting for more questions.", kPollSeconds)) return !stop_requested();
       continue;
     }
     SpoolQuestions source(folder, *session);
@@ -147,7 +147,7 @@ bool serve_spool(const std::string& folder, Asker& asker, int64_t per_screen, bo
     while (once) {  // until the other side has taken them
       const auto now = read_session(folder);
       if (!now || now->id != served || now->state == "done") return true;
-      if (!asker.idle("all answered", kPollSeconds)) return false;
+      if (!asker.idle("All answered.", kPollSeconds)) return false;
     }
   }
 }

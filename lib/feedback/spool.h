@@ -69,7 +69,7 @@ class SpoolAnswers : public AnswerSink {
 };
 
 /// Serves the sessions of a folder, one after the other, until the person quits, a stop is asked for, or, with `once`, the first is
-/// done. True: that one is.
+/// done. False: questions are left open, or a stop was asked for.
 bool serve_spool(const std::string& folder, Asker& asker, int64_t per_screen, bool once);
 
 }  // namespace plumb::feedback

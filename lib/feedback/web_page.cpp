@@ -168,12 +168,12 @@ async function show(next) {
   state = next;
   const asking = state.status === 'ask';
   $('tiles').hidden = !asking; $('message').hidden = asking;
-  $('text').hidden = ['done', 'saved'].includes(state.status);
+  $('text').hidden = !asking; $('where').hidden = state.status === 'wait';
   if (!asking) {
     $('message').replaceChildren(state.message || '', node('small', '', state.status === 'wait' ? 'This page goes on by itself.' : 'You can close this page.'));
     $('hint').textContent = '';
     if (state.status === 'done') { $('bar').value = $('bar').max; $('done').textContent = 'all answered'; $('left').textContent = ''; }
-    $('live').textContent = state.message || '';
+    $('live').textContent = state.message || ''; document.title = 'plumb feedback';
     return drawKeys();
   }
   const shown = tiles(), n = shown.length, text = !shown[0].png;

@@ -62,7 +62,7 @@ struct WebServer::State {
   std::mutex mutex;
   std::condition_variable changed;
   int64_t number = 0, delivered = -1;
-  io::Json shown = io::Json{{"status", "wait"}, {"message", "starting"}};
+  io::Json shown = io::Json{{"status", "wait"}, {"message", "Starting."}};
   std::function<std::string(const io::Json&)> problem;
   std::optional<WebMessage> message;
 

@@ -65,7 +65,7 @@ def page(run):
     def call(path, body=None):
         headers = {"X-Plumb-Token": token, "Content-Type": "application/json", "Origin": base}
         return json.load(urllib.request.urlopen(urllib.request.Request(base + path, json.dumps(body).encode() if body else None, headers), timeout=20))
-    state = call("/state")
+    while (state := call("/state"))["status"] == "wait": time.sleep(0.05)
     assert state["first"] == len(standing()), "it does not go on where it was"
     for step in range(1000):
         if state["status"] != "ask": break
@@ -106,6 +106,12 @@ def tty(run):
                 except OSError: return
             if len(standing()) >= number and f"{number} of" in screen: return
         raise AssertionError(f"no question {number}: {screen[-300:]!r}")
+    def echo(wanted, wrong):
+        end = time.time() + 20
+        while bool(termios.tcgetattr(fd)[3] & termios.ECHO) != wanted:
+            assert time.time() < end, wrong
+            if not wanted: os.kill(pid, signal.SIGCONT)
+            time.sleep(0.02)
     wait_for(had)
     plan = plan_of()
     for step in range(1000):
@@ -123,10 +129,9 @@ def tty(run):
             return False
         shown = plan[had:had + 4]
         if step == 1 and run == 0:
-            os.kill(pid, signal.SIGTSTP); time.sleep(0.1)
-            assert termios.tcgetattr(fd)[3] & termios.ECHO, "the terminal is raw while the command is stopped"
-            os.kill(pid, signal.SIGCONT); time.sleep(0.2)
-            assert not termios.tcgetattr(fd)[3] & termios.ECHO, "the terminal is not taken back"
+            os.kill(pid, signal.SIGTSTP)
+            echo(True, "the terminal is raw while the command is stopped")
+            echo(False, "the terminal is not taken back")
         for place, item in enumerate(shown, 1):
             if item % 2: os.write(fd, str(place).encode())
         os.write(fd, b"\r")
