@@ -13,6 +13,7 @@
 #include "nn/denoiser.h"
 #include "rewards/bonus.h"
 #include "rewards/ensemble.h"
+#include "rewards/labelled_items.h"
 #include "rewards/prediction_quality.h"
 #include "rewards/rbf_gp.h"
 
@@ -83,6 +84,10 @@ int64_t RewardFit::total_steps() const {
   });
 }
 
+TargetScale RewardFit::scale_of(const Split& split) const {
+  return options_.type == "regressor" && !options_.ridge ? target_scale(target_, split.train) : TargetScale{};
+}
+
 std::unique_ptr<nn::Predictor> RewardFit::make_network(const Run& run) const {
   std::unique_ptr<nn::Predictor> network;
   if (run.member >= 0) {
@@ -103,7 +108,7 @@ void RewardFit::start() {
   RewardTrainingOptions options = options_;
   std::optional<TargetScale> scale;
   if (run.member >= 0) {
-    scale = target_scale(target_, split.train);   // that of all items: members share their units
+    scale = scale_of(split);   // that of all items: members share their units
     split.train = resample(split.train, options_.seed, run.member);
     options.seed = member_seed(options_.seed, run.member);
   }
@@ -163,7 +168,7 @@ void RewardFit::restore(const nn::Checkpoint& checkpoint) {
 FittedReward RewardFit::assemble(bool choosing, UncertaintyOptions settings) {
   const Split& split = split_of(choosing);
   FittedReward fitted;
-  if (options_.type == "regressor") fitted.scale = target_scale(target_, split.train);
+  fitted.scale = scale_of(split);
   std::vector<std::unique_ptr<nn::Predictor>> networks;
   for (size_t k = 0; k < runs_.size(); ++k) {
     if (runs_[k].choosing == choosing) networks.push_back(std::move(networks_[k]));
@@ -243,6 +248,15 @@ io::Json quality_of(const FittedReward& fitted, const ItemRows& items, const nn:
   json["uncertainty"] = {{"mean", check_finite(estimate.uncertainty.mean().item<double>(), "uncertainty")},
                          {"coverage", ((target - estimate.mean).abs() <= estimate.uncertainty).to(at::kDouble).mean().item<double>()}};
   return json;
+}
+
+io::Json test_quality(const FittedReward& fitted, const nn::Codec& codec, const LabelledItems& test, double temperature, at::Device device,
+                      std::shared_ptr<const ForwardNoise> noise) {
+  const io::H5Reader file = io::open_artefact(test.items);
+  std::vector<int64_t> all(static_cast<size_t>(test.target.size(0)));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  const ItemRows rows(file, test.items.space().dataset(), std::move(noise));
+  return quality_of(fitted, rows, codec, all, test.target, temperature, device);
 }
 
 io::Json reward_json(const RewardFit& fit, const FittedReward& fitted, const RewardTrainingOptions& options, const ChosenItems& chosen, const Tensor& target) {

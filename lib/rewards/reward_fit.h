@@ -51,6 +51,7 @@ class RewardFit {
     int64_t member;   // -1: the only one
   };
   const Split& split_of(bool choosing) const { return choosing ? extremes_.rest : split_; }
+  TargetScale scale_of(const Split& split) const;   // of a regressor's targets; the identity for ridge regression
   std::unique_ptr<nn::Predictor> make_network(const Run& run) const;
   void start();       // the trainer of run_
   void end_run();
@@ -88,6 +89,10 @@ ChosenItems choose_items(const Tensor& target, const RewardTrainingOptions& opti
 /// share of |target - mean| <= g}}.
 io::Json quality_of(const FittedReward& fitted, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows, const Tensor& target,
                     double temperature, at::Device device);
+
+/// The same of all items of `test`, which had no label noise added; they are noised if the network is trained on such.
+io::Json test_quality(const FittedReward& fitted, const nn::Codec& codec, const LabelledItems& test, double temperature, at::Device device,
+                      std::shared_ptr<const ForwardNoise> noise);
 
 /// The manifest's "reward", but for names and metrics. After fit.finish().
 io::Json reward_json(const RewardFit& fit, const FittedReward& fitted, const RewardTrainingOptions& options, const ChosenItems& chosen, const Tensor& target);
