@@ -130,7 +130,8 @@ steer() {
   for arm in strl bonus-2; do
     reward=$(arms "$1" | awk -v arm="$arm" '$1 == arm { print $4 }')
     steerings | while read -r how options; do
-      sample --model model.h5 -n "$RUNS" --seed "$((100 + $1))" $SAMPLER --reward "$reward" --alpha "$ALPHA" $options -j 1 -q -o "samples/$how-$arm-$1.h5" --force >/dev/null
+      [ "$how" = best-of-n ] || options="$options --alpha $ALPHA"   # the best of all needs no temperature
+      sample --model model.h5 -n "$RUNS" --seed "$((100 + $1))" $SAMPLER --reward "$reward" $options -j 1 -q -o "samples/$how-$arm-$1.h5" --force >/dev/null
       looked_at "samples/$how-$arm-$1.h5" "samples/$how-$arm-$1.csv" "rhat=learned:fits/bonus-$1.h5" "g=uncertainty:fits/bonus-$1.h5,scale=1"
       printf '%s-%s\tsteered\t-\t%s\t' "$how" "$arm" "$1"
       drawn "samples/$how-$arm-$1.csv" "$best" -
