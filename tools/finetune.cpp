@@ -22,6 +22,7 @@ struct Options {
 #ifndef PLUMB_FRONT
 #include <ATen/ATen.h>
 
+#include "align/gold.h"
 #include "align/trainer.h"
 #include "align/tuned_model.h"
 #include "core/log.h"
@@ -41,12 +42,16 @@ int run(cli::Context& ctx, const Options& given) {
   nn::setup_torch(ctx.threads());
   const io::Manifest base = given.model.empty() ? ctx.need("model") : ctx.read(given.model, "model");
   align::TunedModel model(base, o, device);
+  if (model.network().takes_value()) {
+    throw Error(Exit::kUsage, base.label(), "tuning of value-conditional models is not offered", "pretrain --condition class or none makes one that can be tuned");
+  }
   const io::Space& space = model.space();
   const auto codec = nn::make_codec(space, base.label());
-  const diffusion::NoiseSchedule schedule(diffusion::ScheduleOptions::from_json(model.schedule(), base.label()));
+  align::check_process(model.schedule().value("process", "gaussian"), [&](const std::string& option) { return ctx.was_set(option); });
   const align::PolicyOptions policy_options{
       .num_inference_steps = o.sampler_steps,
       .eta = o.eta,
+      .variance = align::chain_variance(o),
       .guidance_scale = o.guidance_scale,
       .reduce = diffusion::parse_reduce(o.logprob_reduce),
       .max_step_gain = o.max_step_gain,
@@ -54,7 +59,8 @@ int run(cli::Context& ctx, const Options& given) {
       .needs_density = align::needs_density(o),
       .classes = align::parse_classes(o.classes, model.network().num_classes(), model.class_names()),
       .precision = nn::parse_precision(given.common.precision, device, true)};
-  align::Policy policy(model.network(), model.frozen(), schedule, codec->model_shape(), policy_options, device);
+  align::Policy policy =
+      align::make_policy(model.network(), model.frozen(), model.schedule(), base.label(), codec->model_shape(), policy_options, device);
   const auto reward = rewards::make_reward(o.reward, space, device, o.reward_timeout_s);
   std::vector<align::Constraint> constraints;
   for (const std::string& text : o.constraints) {
@@ -72,6 +78,11 @@ int run(cli::Context& ctx, const Options& given) {
     std::vector<align::GoldReward> golds;
     for (const std::string& gold : o.gold)
       golds.push_back({gold, rewards::make_reward(gold, space, device, o.reward_timeout_s)});
+    for (const align::GoldReward& gold : golds)
+      if (const std::string why = align::shared_with_trained(reward->describe(), gold.reward->describe());
+          !why.empty() && !o.allow_trained_gold)
+        throw Error(Exit::kUsage, "--gold", cat("'", gold.name, "' ", why, ", so it cannot show over-optimisation"),
+                    "an independent reward; or --allow-trained-gold");
     features = metrics::make_feature_network(o.monitor_features, space, device);
     monitor = std::make_unique<align::Monitor>(context, std::move(golds), *features);
   }

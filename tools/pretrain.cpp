@@ -7,9 +7,11 @@ namespace {
 struct PretrainOptions {
   std::string denoiser = "auto";
   std::string init;
+  std::vector<std::string> condition;
   bool unconditional = false;
   plumb::diffusion::TrainingOptions training;
   plumb::diffusion::ScheduleOptions schedule;
+  std::string value_weight = "none";
   double save_every = 300, time_limit = 0;
   int64_t log_every = 1;
   std::string resume = "auto";
@@ -25,9 +27,15 @@ struct PretrainOptions {
   t.group("Model");
   t.add("denoiser", &o.denoiser, "network: auto (by what the items are), a preset, a FILE.json with its configuration, or a TorchScript FILE.pt").file();
   t.add("init", &o.init, "start from this model's network, weights and noise schedule").metavar("MODEL.h5").file();
-  t.add("unconditional", &o.unconditional, "do not learn the labels of the dataset");
+  t.add("condition", &o.condition, "what items can be asked for by: class (the labels), value (the dataset's measured values), reward (the column of "
+        "the nearest scores), a column by name, none; may be repeated; by default the labels, if there are any")
+      .metavar("WHAT").suggest({"class", "none", "reward", "value"});
+  t.add("unconditional", &o.unconditional, "the same as --condition none");
   t.group("Training");
   plumb::diffusion::describe(t, o.training);
+  t.add("value-weight", &o.value_weight, "weight of items in the loss by their value: none, or exp:TAU, that is exp((value - largest) / TAU) with "
+        "TAU in standard deviations").suggest({"none", "exp:1"});
+  t.find("steps")->range(0, 1e12);  // 0: the network as it starts, which a mixture needs no training for
   t.group("Noise schedule");
   plumb::diffusion::describe(t, o.schedule);
   t.group("Running");
@@ -42,14 +50,9 @@ struct PretrainOptions {
 }  // namespace
 
 #ifndef PLUMB_FRONT
-#include <algorithm>
-#include <chrono>
-
-#include "core/log.h"
 #include "core/sha256.h"
-#include "core/signals.h"
 #include "core/text.h"
-#include "diffusion/training.h"
+#include "diffusion/training_run.h"
 #include "io/json_log.h"
 #include "nn/codec.h"
 #include "nn/denoiser_fit.h"
@@ -58,28 +61,21 @@ namespace {
 
 using namespace plumb;
 
-/// The number of classes a dataset's labels name: of its `classes`, else one more than the largest label. 0: no labels.
-int64_t count_classes(const io::Manifest& dataset, const io::H5Reader& file) {
-  if (!file.has("label")) return 0;
-  if (const auto classes = dataset.json().find("classes"); classes != dataset.json().end() && classes->is_array()) {
-    return static_cast<int64_t>(classes->size());
-  }
-  const std::vector<int64_t> labels = file.read_i64("label");
-  return labels.empty() ? 0 : *std::max_element(labels.begin(), labels.end()) + 1;
-}
-
-/// A new network, or that of --init. Sets `schedule` to what the network is (to be) trained with.
+/// A new network, or that of --init. Sets `schedule` to what the network is (to be) trained with, and keeps the scale of a value that
+/// --init knows.
 std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOptions& o, const io::Manifest& dataset,
-                                           int64_t num_classes, at::Device device,
+                                           diffusion::TrainingCondition& condition, at::Device device,
                                            diffusion::ScheduleOptions& schedule,
                                            std::vector<std::pair<std::string, io::Manifest>>& inputs) {
   if (o.init.empty()) {
     diffusion::check_schedule_options(o.schedule, [&](const std::string& option) { return ctx.was_set(option); });
-    io::Json config = nn::denoiser_preset(o.denoiser, dataset.space(), num_classes);
+    io::Json config = nn::denoiser_preset(o.denoiser, dataset.space(), condition.num_classes);
     nn::fit_timesteps(config, o.schedule.num_train_timesteps);
+    if (condition.value) nn::fit_value(config);
     nn::check_prediction_type(config, o.schedule.prediction_type);
     auto network = nn::make_denoiser(config, o.denoiser);
     nn::initialise(*network, o.training.seed);
+    nn::fit_schedule(*network, diffusion::NoiseSchedule(o.schedule).alphas_cumprod());
     network->to(device);
     return network;
   }
@@ -94,7 +90,15 @@ std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOpti
   if (!(o.schedule == PretrainOptions().schedule) && !(o.schedule == schedule)) {
     throw Error(Exit::kUsage, "--init", "the noise schedule's options differ from this model's", "leave them out");
   }
-  return std::move(model.denoiser);
+  if (!condition.value) return std::move(model.denoiser);
+  if (const auto known = diffusion::value_condition(inputs.back().second)) {
+    condition.value->mean = known->mean;
+    condition.value->std = known->std;
+  }
+  if (model.denoiser->takes_value()) return std::move(model.denoiser);
+  auto network = nn::with_value(*model.denoiser, o.training.seed);
+  network->to(device);
+  return network;
 }
 
 int run(cli::Context& ctx, const PretrainOptions& o) {
@@ -106,69 +110,64 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   const io::Space space = dataset.space();
   const auto codec = nn::make_codec(space, dataset.label());
   if (o.training.flip) nn::check_flip(space);
-  const int64_t num_classes = o.unconditional ? 0 : count_classes(dataset, file);
+  if (o.unconditional && ctx.was_set("condition")) {
+    throw Error(Exit::kUsage, "--unconditional", "is the same as --condition none", "leave one of the two out");
+  }
+  auto condition = diffusion::find_condition(o.unconditional ? std::vector<std::string>{"none"} : o.condition, ctx.input(), dataset);
+  const int64_t num_classes = condition.num_classes;
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"dataset", dataset}};
+  if (condition.value && condition.source.kind() == "scores") inputs.emplace_back("scores", condition.source);
   diffusion::ScheduleOptions schedule_options = o.schedule;
-  const auto network = make_network(ctx, o, dataset, num_classes, device, schedule_options, inputs);
+  const auto network = make_network(ctx, o, dataset, condition, device, schedule_options, inputs);
+  if (network->takes_value() && !condition.value) {
+    throw Error(Exit::kUsage, "--condition", "the network takes a value, which nothing gives", "add --condition reward or value");
+  }
   if (network->num_classes() != num_classes) {
     throw Error(Exit::kBadInput, dataset.label(), cat("has ", num_classes, " classes, the network ", network->num_classes()),
-                num_classes > 0 ? "train with --unconditional, or take another network" : "take another network");
+                num_classes > 0 ? "train with --condition none, or take another network" : "add --condition class, or take another network");
   }
   const diffusion::NoiseSchedule schedule(schedule_options);
   std::vector<std::string> columns{space.dataset()};
   if (num_classes > 0) columns.push_back("label");
   nn::ShuffledRows rows(file, columns, dataset.count(), o.training.seed);
-  diffusion::Trainer trainer(*network, schedule, rows, *codec, o.training, device, precision);
+  diffusion::ValueWeight weight = diffusion::ValueWeight::parse(o.value_weight);
+  std::optional<io::H5Reader> values;
+  if (condition.value) {
+    values.emplace(io::open_artefact(condition.source));
+    rows.add(*values, condition.column);
+    weight.measure(condition, dataset.count());
+  } else if (!weight.is_none()) {
+    throw Error(Exit::kUsage, "--value-weight", "needs a value", "add --condition reward or value");
+  }
+  diffusion::Trainer trainer(*network, schedule, rows, *codec, o.training, device, precision, condition.value, weight);
 
   io::Manifest manifest = ctx.manifest("model", inputs);
   if (ctx.dry_run()) {
     const int64_t parameters = network->parameter_count();
-    return ctx.finish_dry_run({{"parameters", parameters}, {"items", dataset.count()}, {"classes", num_classes},
+    io::Json plan{{"parameters", parameters}, {"items", dataset.count()}, {"classes", num_classes},
         {"steps", o.training.steps}, {"epochs", static_cast<double>(o.training.steps * o.training.batch_size) /
         static_cast<double>(dataset.count())}, {"denoiser", network->config()}, {"schedule", schedule_options.to_json()},
-        {"state_bytes", 20 * parameters}, {"shuffle_buffer_bytes", rows.buffer_bytes()}});  // weight, gradient, 2 moments, EMA
+        {"state_bytes", 20 * parameters}, {"shuffle_buffer_bytes", rows.buffer_bytes()}};  // weight, gradient, 2 moments, EMA
+    if (condition.value) plan["value"] = condition.value->to_json();
+    return ctx.finish_dry_run(plan);
   }
   io::H5Writer output = ctx.create("model");  // claimed before the work starts
-  const std::string checkpoint_path = nn::checkpoint_path(output.path());
+  const std::string checkpoint = nn::checkpoint_path(output.path());
   io::Json identity{{"config", manifest.json().at("config")}};
   for (const auto& [name, input] : inputs) identity[name] = input.sha256();
-  const std::string fingerprint = sha256_of(identity.dump());
-  const auto found = nn::find_checkpoint(o.resume, checkpoint_path, fingerprint, o.common.force);
-  if (found) trainer.restore(*found);
-  io::JsonLog log(io::log_path(o.common.log, output.path()), found ? trainer.steps_done() : -1);
-  log.write_start(trainer.steps_done(), "pretrain");
-
-  install_stop_handlers();
-  set_time_limit(o.time_limit);
-  nn::CheckpointClock clock(o.save_every);
-  Progress progress("training", o.training.steps);
-  const auto start = std::chrono::steady_clock::now();
-  const double seconds_before = found ? found->state.value("seconds", 0.0) : 0.0;
-  while (!trainer.done()) {
-    const diffusion::TrainingRecord r = trainer.step();
-    const double seconds = seconds_before + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (r.step % o.log_every == 0 || trainer.done()) {
-      log.write({{"step", r.step}, {"loss", r.loss}, {"grad_norm", r.grad_norm}, {"lr", r.lr}, {"seconds", seconds}});
-    }
-    progress.update(r.step, cat("loss ", r.loss));
-    const bool stopping = stop_requested() && !trainer.done();
-    if (stopping || clock.due()) {
-      nn::Checkpoint checkpoint;
-      checkpoint.fingerprint = fingerprint;
-      trainer.save(checkpoint);
-      checkpoint.state["seconds"] = seconds;
-      nn::save_checkpoint(checkpoint_path, checkpoint);
-      if (stopping) cli::stop_after_checkpoint(checkpoint_path);
-    }
-  }
+  const bool finished = diffusion::run_training(trainer, {
+      .checkpoint = checkpoint, .fingerprint = sha256_of(identity.dump()), .resume = o.resume, .force = o.common.force,
+      .log = io::log_path(o.common.log, output.path()), .save_every_s = o.save_every, .time_limit_s = o.time_limit, .log_every = o.log_every});
+  if (!finished) cli::stop_after_checkpoint(checkpoint);
 
   nn::write_denoiser(output, *network, &trainer.result());
   manifest.json()["space"] = space.to_json();
   if (num_classes > 0 && dataset.json().contains("classes")) manifest.json()["classes"] = dataset.json().at("classes");
   manifest.json()["model"] = {{"denoiser", network->config()}, {"schedule", schedule_options.to_json()},
                               {"parameters", network->parameter_count()}};
+  if (condition.value) manifest.json()["model"]["condition"] = condition.value->to_json();
   const int status = ctx.finish(output, manifest);
-  nn::remove_checkpoint(checkpoint_path);
+  nn::remove_checkpoint(checkpoint);
   return status;
 }
 

@@ -10,6 +10,7 @@
 #include "io/atomic_file.h"
 #include "report/front_report.h"
 #include "report/page.h"
+#include "report/table_study.h"
 
 namespace {
 
@@ -22,6 +23,9 @@ struct Options {
   int64_t rows = 8, columns = 8;
   bool pool_seeds = false, front = false, force = false;
   std::string front_reward;
+  std::vector<std::string> table, y;
+  std::string x, by;
+  bool marks = false, log_x = false;
   cli::CommonOptions common;
 };
 
@@ -37,6 +41,14 @@ void describe(OptionTable& t, Options& o) {
   t.add("front", &o.front, "draw reward against diversity: each input is a point, a manifest after score and diversity or evaluate-fid");
   t.add("front-reward", &o.front_reward, "score on the x axis of --front; by default the reward that each model was tuned on")
       .metavar("COLUMN");
+  t.add("table", &o.table, "draw a table of results, a row a run, with intervals over the rows that repeat one another; repeatable: one below the other")
+      .metavar("FILE.tsv")
+      .file();
+  t.add("x", &o.x, "column of --table along the x axis").metavar("COLUMN");
+  t.add("y", &o.y, "column of --table to draw, a panel each; repeatable").metavar("COLUMN");
+  t.add("by", &o.by, "column of --table that tells lines or marks apart").metavar("COLUMN");
+  t.add("marks", &o.marks, "a mark for each value of --by, at its mean along both axes, instead of a line along --x");
+  t.add("log-x", &o.log_x, "logarithmic x axis of --table");
   t.group("Output");
   t.add("output", &o.output, "page to write; - for standard output")
       .short_name('o')
@@ -55,12 +67,19 @@ void describe(OptionTable& t, Options& o) {
   cli::describe_common(t, o.common, set);
 }
 
-/// Options that mean nothing with, or without, --front.
-void check_front(cli::Context& context, const Options& o) {
-  for (const char* option : {"log", "pool-seeds"})
-    if (o.front && context.was_set(option))
-      throw Error(Exit::kUsage, std::string("--") + option, "has no effect with --front, which draws points and no runs", "leave it out");
-  if (!o.front && !o.front_reward.empty()) throw Error(Exit::kUsage, "--front-reward", "has no effect without --front", "add --front");
+/// Options that mean nothing with, or without, --front and --table.
+void check_modes(cli::Context& context, const Options& o) {
+  const auto refuse = [&](bool here, std::vector<std::string> options, const std::string& reason, const std::string& hint) {
+    for (const std::string& option : options)
+      if (here && context.was_set(option)) throw Error(Exit::kUsage, "--" + option, "has no effect " + reason, hint);
+  };
+  const bool table = !o.table.empty();
+  refuse(o.front, {"log", "pool-seeds"}, "with --front, which draws points and no runs", "leave it out");
+  refuse(!o.front, {"front-reward"}, "without --front", "add --front");
+  refuse(table, {"log", "pool-seeds", "front", "rows", "columns"}, "with --table, which draws a table and no artefacts", "leave it out");
+  refuse(!table, {"x", "y", "by", "marks", "log-x"}, "without --table", "add --table FILE.tsv");
+  if (table && !o.common.input.empty())
+    throw Error(Exit::kUsage, o.common.input[0], "is an input, and --table draws tables alone", "leave it out");
 }
 
 /// Only a page of ours is replaced without being asked to, and an input never.
@@ -69,6 +88,7 @@ void check_output(const Options& o, const std::vector<io::Manifest>& inputs) {
   if (o.output == "-" || !fs::exists(o.output, ignored)) return;
   if (fs::is_directory(o.output, ignored)) throw Error(Exit::kUsage, o.output, "is a folder", "name a file with -o");
   std::vector<std::string> read = o.log;
+  read.insert(read.end(), o.table.begin(), o.table.end());
   read.insert(read.end(), o.common.input.begin(), o.common.input.end());
   for (const io::Manifest& input : inputs)
     read.push_back(input.path());
@@ -98,17 +118,19 @@ void write_files(const std::string& folder, const std::vector<report::SideFile>&
 }
 
 int run(cli::Context& context, const Options& o) {
-  check_front(context, o);
+  check_modes(context, o);
   std::vector<io::Manifest> inputs;
   for (const std::string& source : o.common.input)
     inputs.push_back(context.read(source, ""));
-  if (inputs.empty() && (o.log.empty() || context.has_input())) inputs.push_back(context.input());
+  if (inputs.empty() && o.table.empty() && (o.log.empty() || context.has_input())) inputs.push_back(context.input());
   check_output(o, inputs);
 
   report::ReportOptions options{o.title, io::absolute_path(o.output == "-" ? "." : io::folder_of(o.output)), o.rows,
                                 o.columns, o.pool_seeds};
-  const report::Report result = o.front ? report::build_front_report(inputs, o.front_reward, options)
-                                        : report::build_report(inputs, o.log, options);
+  const report::TableFigureOptions columns{o.x, o.y, o.by, o.marks, o.log_x};
+  const report::Report result = !o.table.empty() ? report::build_table_report(report::read_result_tables(o.table), columns, o.title)
+                                : o.front        ? report::build_front_report(inputs, o.front_reward, options)
+                                                 : report::build_report(inputs, o.log, options);
   if (context.dry_run()) {
     io::Json sections = io::Json::array();
     for (const report::Section& section : result.sections)

@@ -17,7 +17,7 @@ struct RewardTrainOptions {
 [[maybe_unused]] void describe(plumb::OptionTable& t, RewardTrainOptions& o) {
   t.add("network", &o.network, "auto (small for images, else sequence or vector), a preset, a FILE.json with a configuration, or a "
         "TorchScript FILE.pt that maps items in model space to outputs")
-      .suggest({"auto", "tiny", "small", "medium", "sequence", "vector"}).file();
+      .suggest({"auto", "tiny", "small", "medium", "sequence", "vector", "linear", "kmer"}).file();
   t.add("target", &o.target, "regressor: which column of the scores to learn (not needed if there is one)").metavar("COLUMN");
   t.add("test", &o.test, "also report metrics on this dataset (classifier) or these scores (regressor)").metavar("FILE.h5").file();
   plumb::rewards::describe(t, o.training);
@@ -47,6 +47,7 @@ struct RewardTrainOptions {
 #include "rewards/labelled_items.h"
 #include "rewards/prediction_quality.h"
 #include "rewards/reward_fit.h"
+#include "rewards/ridge.h"
 
 namespace {
 
@@ -59,6 +60,7 @@ void refuse_meaningless(cli::Context& ctx, const RewardTrainOptions& o) {
     if (ctx.was_set(option)) throw Error(Exit::kUsage, "--" + option, "has no meaning for --type " + o.training.type);
   }
   rewards::check_uncertainty_options(o.training.uncertainty, classifier, [&ctx](const std::string& option) { return ctx.was_set(option); });
+  rewards::check_ridge_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   if (o.training.held_out > 0) return;
   if (o.training.calibrate) throw Error(Exit::kUsage, "--calibrate", "needs held-out items", "set --held-out above 0");
   if (o.training.patience > 0) throw Error(Exit::kUsage, "--patience", "needs held-out items", "set --held-out above 0");

@@ -8,6 +8,8 @@ struct ScoreOptions {
   std::vector<std::string> reward;
   std::string sum;
   std::vector<double> weights;
+  double noise = 0;
+  uint64_t seed = 0;
   int64_t batch_size = 0;
   double timeout = 300;
   plumb::cli::CommonOptions common;
@@ -18,6 +20,8 @@ struct ScoreOptions {
         "COLUMN=EXPRESSION names the column; see plumb-rewards(7)").metavar("EXPRESSION").suggest(plumb::rewards::reward_names());
   t.add("sum", &o.sum, "add a column of this name: the weighted sum of all rewards").metavar("COLUMN");
   t.add("weights", &o.weights, "weights of --sum, one a reward, in their order (default: all 1)");
+  t.add("noise", &o.noise, "add NU times a standard normal number to each reward of each item, such as for pseudo-labels").metavar("NU").range(0, 1e9);
+  t.add("seed", &o.seed, "seed of --noise, which needs it");
   t.add("batch-size", &o.batch_size, "items scored at once; 0 = 256, or 4096 for programs; affects speed and memory only").range(0, 1e6).runtime();
   t.add("timeout", &o.timeout, "seconds that a program may take for a batch; 0 = no limit").range(0, 1e9).runtime();
   plumb::cli::describe_common(t, o.common, {.precision = false, .compress = true});
@@ -31,6 +35,7 @@ struct ScoreOptions {
 
 #include <ATen/ATen.h>
 
+#include "core/philox.h"
 #include "core/text.h"
 #include "io/exporter.h"
 #include "nn/data.h"
@@ -44,7 +49,7 @@ using at::Tensor;
 constexpr int64_t kBatch = 256, kBatchBytes = int64_t{256} << 20;
 
 /// Checks what can be wrong on the command line alone.
-void check(const ScoreOptions& o) {
+void check(cli::Context& ctx, const ScoreOptions& o) {
   if (o.reward.empty()) {
     throw Error(Exit::kUsage, "--reward", "is needed", "one of " + join(rewards::reward_names(), ", ") + "; see plumb-rewards(7)");
   }
@@ -52,7 +57,20 @@ void check(const ScoreOptions& o) {
   if (!o.weights.empty() && o.weights.size() != o.reward.size()) {
     throw Error(Exit::kUsage, "--weights", cat("has ", o.weights.size(), " numbers for ", o.reward.size(), " rewards"));
   }
+  if (ctx.was_set("noise") && o.noise == 0) throw Error(Exit::kUsage, "--noise", "of 0 adds nothing", "leave it out");
+  if (o.noise > 0 && !ctx.was_set("seed")) throw Error(Exit::kUsage, "--noise", "needs --seed N");
+  if (o.noise == 0 && ctx.was_set("seed")) throw Error(Exit::kUsage, "--seed", "has no meaning without --noise");
   if (o.sum.find('/') != std::string::npos) throw Error(Exit::kUsage, "--sum", "a column's name has no '/'");
+}
+
+/// Adds nu xi to the values [B] of reward `column`, xi of item `first` + i the draw of (seed, kPseudoLabel, first + i, column). Source of
+/// yhat = fhat(x) + nu xi: Yuan et al. 2023, "Reward-directed conditional diffusion", algorithm 1.
+void add_noise(Tensor& values, double nu, uint64_t seed, int64_t first, size_t column) {
+  values = values.clone();
+  auto* value = values.mutable_data_ptr<double>();
+  for (int64_t i = 0; i < values.size(0); ++i) {
+    value[i] += nu * Philox(seed, Stream::kPseudoLabel, static_cast<uint64_t>(first + i), static_cast<uint32_t>(column)).normal();
+  }
 }
 
 /// {n, mean, std (n - 1), min, max, quantiles} of one column.
@@ -72,7 +90,7 @@ io::Json summary(const Tensor& values) {
 }
 
 int run(cli::Context& ctx, const ScoreOptions& o) {
-  check(o);
+  check(ctx, o);
   const at::Device device = nn::parse_device(o.common.device);
   nn::setup_torch(ctx.threads());
   const io::Manifest incoming = ctx.input();
@@ -118,6 +136,7 @@ int run(cli::Context& ctx, const ScoreOptions& o) {
     if (labelled) batch.label = nn::read_rows(file, "label", first, here);
     batch.first = first;
     std::vector<Tensor> scores = set.score(batch);
+    for (size_t i = 0; o.noise > 0 && i < set.size(); ++i) add_noise(scores[i], o.noise, o.seed, first, i);
     if (!o.sum.empty()) {
       Tensor sum = at::zeros({here}, at::kDouble);
       for (size_t i = 0; i < set.size(); ++i) sum += scores[i] * (o.weights.empty() ? 1.0 : o.weights[i]);
@@ -142,6 +161,7 @@ int run(cli::Context& ctx, const ScoreOptions& o) {
   for (size_t i = 0; i < columns.size(); ++i) {
     io::Json row = i < set.size() ? set.describe(i) : io::Json{{"sum_of", std::vector<std::string>(columns.begin(), columns.end() - 1)},
                                                                {"weights", o.weights.empty() ? std::vector<double>(set.size(), 1.0) : o.weights}};
+    if (o.noise > 0 && i < set.size()) row["noise"] = {{"std", o.noise}, {"seed", o.seed}};
     row.update(summary(at::cat(values[i]).to(at::kDouble)));
     summaries[columns[i]] = std::move(row);
   }

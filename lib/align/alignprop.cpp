@@ -10,12 +10,6 @@
 namespace plumb::align {
 namespace {
 
-constexpr const char* kOption = "--alignprop.truncation";
-
-[[noreturn]] void refuse(const std::string& text, const std::string& what, const std::string& hint) {
-  throw Error(Exit::kUsage, kOption, "'" + text + "': " + what, hint);
-}
-
 class AlignProp final : public DirectBackprop {
  public:
   explicit AlignProp(const TuningContext& context)
@@ -56,7 +50,10 @@ KeptSteps Truncation::draw(Philox& random) const {
   return kept;
 }
 
-Truncation parse_truncation(const std::string& text, int64_t steps) {
+Truncation parse_truncation(const std::string& text, int64_t steps, const std::string& option) {
+  const auto refuse = [&](const std::string& what, const std::string& hint) {
+    throw Error(Exit::kUsage, option, "'" + text + "': " + what, hint);
+  };
   Truncation t;
   t.steps = steps;
   const std::vector<std::string> parts = split(text, ':');
@@ -70,19 +67,19 @@ Truncation parse_truncation(const std::string& text, int64_t steps) {
     t.kind = Truncation::Kind::kPerStep;
   } else if (parts[0] == "fixed" && parts.size() == 2) {
     t.kind = Truncation::Kind::kFixed;
-    t.k = parse_int(parts[1], kOption);
+    t.k = parse_int(parts[1], option);
     if (t.k < 1 || t.k > steps)
-      refuse(text, cat(t.k, " of the chain's ", steps, " steps cannot be kept"), cat("fixed:1 to fixed:", steps));
+      refuse(cat(t.k, " of the chain's ", steps, " steps cannot be kept"), cat("fixed:1 to fixed:", steps));
   } else if (parts[0] == "gaussian" && parts.size() == 3) {
-    t.mean = parse_double(parts[1], kOption);
-    t.sd = parse_double(parts[2], kOption);
+    t.mean = parse_double(parts[1], option);
+    t.sd = parse_double(parts[2], option);
     if (!(t.mean >= 1 && t.mean < length))
-      refuse(text, cat("the mean ", t.mean, " is not between the chain's first and last step"),
+      refuse(cat("the mean ", t.mean, " is not between the chain's first and last step"),
              steps > 1 ? cat("from 1 to below ", steps) : "a chain of one step has only fixed:1");
     if (!(t.sd >= 0 && t.sd <= length))
-      refuse(text, cat("the deviation ", t.sd, " is not between 0 and the chain's ", steps, " steps"), "");
+      refuse(cat("the deviation ", t.sd, " is not between 0 and the chain's ", steps, " steps"), "");
   } else {
-    refuse(text, "is no way to cut", "auto, gaussian:MEAN:SD, uniform, fixed:K or per-step");
+    refuse("is no way to cut", "auto, gaussian:MEAN:SD, uniform, fixed:K or per-step");
   }
   return t;
 }

@@ -21,7 +21,7 @@ struct Truncation {
 };
 
 /// "auto" (gaussian:MEAN:SD of the published 42 and 5 for 50 steps, scaled to `steps`), "gaussian:MEAN:SD" with MEAN in steps from
-/// the chain's start, "uniform", "fixed:K", "per-step". Throws Error(kUsage) naming a value that fits no chain of `steps` steps.
-Truncation parse_truncation(const std::string& text, int64_t steps);
+/// the chain's start, "uniform", "fixed:K", "per-step". Throws Error(kUsage, option) naming a value that fits no chain of `steps` steps.
+Truncation parse_truncation(const std::string& text, int64_t steps, const std::string& option = "--alignprop.truncation");
 
 }  // namespace plumb::align

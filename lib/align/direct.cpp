@@ -34,15 +34,13 @@ Tensor run_kept(const Chain& chain, const Tensor& x_T, const KeptSteps& kept, co
       const at::AutoGradMode gradients(keep);
       output = chain.output(i, x);
     }
-    const diffusion::Transition step = chain.transition(i, x, output);
-    if (keep && observe)
-      observe(i, x, step);
+    if (observe) {
+      const at::AutoGradMode gradients(keep);
+      observe(i, x, output, keep);
+    }
     if (i == kept.predict)
-      return step.x0;
-    std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
-    shape[0] = x.size(0);
-    const Tensor noise = chain.noise(i);
-    x = noise.defined() ? step.mean + step.sigma.reshape(shape) * noise : step.mean;
+      return chain.predicted_x0(i, x, output);
+    x = chain.advance(i, x, output);
   }
   return x;
 }
@@ -50,10 +48,10 @@ Tensor run_kept(const Chain& chain, const Tensor& x_T, const KeptSteps& kept, co
 Tensor renoised(const Chain& chain, const Tensor& y, const Tensor& z, double alpha, const CallObserver& observe) {
   const int64_t last = chain.steps - 1;
   const Tensor x_t = std::sqrt(alpha) * y.detach() + std::sqrt(1 - alpha) * z;
-  const diffusion::Transition step = chain.transition(last, x_t, chain.output(last, x_t));
+  const Tensor output = chain.output(last, x_t);
   if (observe)
-    observe(last, x_t, step);
-  return step.x0;
+    observe(last, x_t, output, true);
+  return chain.predicted_x0(last, x_t, output);
 }
 
 Tensor draft_loss(const Tensor& reward) { return -reward; }
@@ -79,6 +77,8 @@ DirectBackprop::DirectBackprop(const TuningContext& context, std::string name)
                 "use a method that needs none, such as ddpo-is");
   if (kl_weight(options_) > 0 && options_.kl_form == "exact" && !context.policy.has_densities())
     throw Error(Exit::kUsage, "--kl-form", "exact needs noise in every step", "plain, or --eta 1");
+  if (kl_weight(options_) > 0 && options_.kl_form == "plain" && !context.policy.is_gaussian())
+    throw Error(Exit::kUsage, "--kl-form", "plain is of noise that a network predicts, which this model's does not", "exact");
 }
 
 std::vector<Tensor> DirectBackprop::scored(const DirectBatch&, const Tensor& x) const { return {x}; }
@@ -86,27 +86,28 @@ std::vector<Tensor> DirectBackprop::scored(const DirectBatch&, const Tensor& x) 
 Chain DirectBackprop::chain_of(const TuningContext& context, const std::vector<int64_t>& items,
                                const nn::Condition& condition) const {
   Policy& policy = context.policy;
-  const int64_t rows = static_cast<int64_t>(items.size());
-  const auto step_of = [&policy, rows](int64_t i) {
-    return at::full({rows}, i, at::TensorOptions(policy.device()).dtype(at::kLong));
-  };
   const bool again = options_.direct.checkpoint;
   Chain chain;
   chain.steps = steps_;
-  chain.output = [&policy, step_of, condition, again](int64_t i, const Tensor& x_t) {
-    const auto call = [&policy, step = step_of(i), condition](const Tensor& x) { return policy.model_output(x, step, condition); };
+  chain.output = [&policy, condition, again](int64_t i, const Tensor& x_t) {
+    const auto call = [&policy, i, condition](const Tensor& x) { return policy.step_output(i, x, condition); };
     return again && at::GradMode::is_enabled() ? recomputed(call, x_t) : call(x_t);
   };
-  chain.transition = [&policy, step_of](int64_t i, const Tensor& x_t, const Tensor& output) {
-    return policy.transition(output, x_t, step_of(i));
+  chain.advance = [&policy, draws = diffusion::Draws{options_.seed, items, policy.device()}](int64_t i, const Tensor& x_t,
+                                                                                             const Tensor& output) {
+    return policy.process().advance(i, x_t, output, policy.process().noise(i, draws));
   };
-  chain.noise = [&policy, items, seed = options_.seed](int64_t i) {
-    if (policy.options().eta == 0)
-      return Tensor();
-    return nn::normal_noise(seed, static_cast<int>(Stream::kSamplerStep), items, static_cast<uint32_t>(i), policy.item_shape(),
-                            policy.device());
+  chain.predicted_x0 = [&policy](int64_t i, const Tensor& x_t, const Tensor& output) {
+    return policy.process().predicted_x0(i, x_t, output);
   };
   return chain;
+}
+
+/// The reference's output with a gradient to the state, kept or computed again as that of the network itself.
+Tensor DirectBackprop::reference_of(Policy& policy, int64_t i, const Tensor& state, const nn::Condition& condition) const {
+  const auto call = [&policy, i, condition](const Tensor& x) { return policy.step_reference(i, x, condition); };
+  const bool again = options_.direct.checkpoint && at::GradMode::is_enabled() && state.requires_grad();
+  return again ? recomputed(call, state) : call(state);
 }
 
 Tensor DirectBackprop::rewards_of(const TuningContext& context, const Tensor& x0, const Tensor& label, int64_t first) const {
@@ -128,6 +129,7 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
   const uint64_t update = static_cast<uint64_t>(epoch * updates_per_epoch() + index);
   const bool without_class = policy.options().classes == std::vector<int64_t>{policy.num_classes()};
   const double kl_weight_now = kl_weight(options_);
+  const std::optional<PathPenalty> penalty = path_penalty();
   UpdateLog log;
   std::vector<Tensor> rewards;
   Progress bar(cat("epoch ", epoch + 1, ": update ", index + 1, " of ", updates_per_epoch()), per_update);
@@ -147,19 +149,29 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
     const Chain chain = chain_of(context, items, condition);
 
     std::vector<Tensor> kl, kl_exact, kl_plain;  // [B] each: the form in the loss, and both
-    const CallObserver observe = [&](int64_t i, const Tensor& x_t, const diffusion::Transition& own) {
-      const Tensor step = at::full({end - begin}, i, at::TensorOptions(policy.device()).dtype(at::kLong));
-      const Tensor reference = policy.reference_output(x_t.detach(), step, condition);
-      const ReferenceKl forms = policy.reference_kl(own, reference, x_t, step);
+    Tensor path_kept = at::zeros({end - begin}, at::TensorOptions(policy.device()).dtype(at::kDouble)), path_all = path_kept;
+    const CallObserver observe_kept = [&](int64_t i, const Tensor& x_t, const Tensor& output, bool is_kept) {
+      if (!is_kept)
+        return;
+      const Tensor reference = policy.step_reference(i, x_t.detach(), condition);
+      const ReferenceKl forms = policy.step_kl(i, x_t, output, reference, policy.options().reduce);
       kl.push_back(forms.form(options_.kl_form));
-      if (forms.exact.defined())
+      if (policy.has_densities())
         kl_exact.push_back(forms.exact.detach());
-      kl_plain.push_back(forms.plain.detach());
+      if (forms.plain.defined())
+        kl_plain.push_back(forms.plain.detach());
     };
-    const CallObserver watch = kl_weight_now > 0 ? observe : nullptr;
-    const Tensor x_T =
-        nn::normal_noise(options_.seed, static_cast<int>(Stream::kPrior), items, 0, policy.item_shape(), policy.device());
-    const Tensor x = run_kept(chain, x_T, kept, watch);
+    const CallObserver observe_path = [&](int64_t i, const Tensor& x_t, const Tensor& output, bool is_kept) {
+      const at::AutoGradMode gradients(is_kept && penalty->alpha > 0);
+      const Tensor step = policy.step_kl(i, x_t, output, reference_of(policy, i, x_t, condition), penalty->reduce).exact;
+      path_all = path_all + step.detach();
+      if (is_kept)
+        path_kept = path_kept + step;
+    };
+    const CallObserver watch = penalty ? observe_path : kl_weight_now > 0 ? observe_kept : CallObserver();
+    const Tensor x_T = policy.process().prior({options_.seed, items, policy.device()});
+    const Tensor last = run_kept(chain, x_T, kept, watch);
+    const Tensor x = kept.predict < 0 ? policy.process().finish(last) : last;
     const Tensor label = without_class ? Tensor() : condition.label;
     Tensor own;  // rewards of the samples themselves
     std::vector<Tensor> losses;
@@ -179,7 +191,15 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
       total = total + kl_weight_now * at::stack(kl).mean();
       if (!kl_exact.empty())
         log.add_mean("kl_exact", at::stack(kl_exact).mean().item<double>(), share);
-      log.add_mean("kl_plain", at::stack(kl_plain).mean().item<double>(), share);
+      if (!kl_plain.empty())
+        log.add_mean("kl_plain", at::stack(kl_plain).mean().item<double>(), share);
+    }
+    if (penalty) {
+      const Tensor mean = path_kept.mean();
+      if (penalty->alpha > 0)
+        total = total + penalty->alpha * mean;
+      log.add_mean("kl_kept", mean.item<double>(), share);
+      log.add_mean("kl_path", path_all.mean().item<double>(), share);
     }
     (total * share).backward();
     log.add_mean("loss", total.item<double>(), share);

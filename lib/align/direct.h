@@ -27,15 +27,15 @@ KeptSteps keep_last(int64_t steps, int64_t k);
 struct Chain {
   int64_t steps = 0;
   std::function<Tensor(int64_t i, const Tensor& x_t)> output;  // the network's, with a gradient where gradients are on
-  std::function<diffusion::Transition(int64_t i, const Tensor& x_t, const Tensor& output)> transition;
-  std::function<Tensor(int64_t i)> noise;  // standard normal, of step i; undefined: none
+  std::function<Tensor(int64_t i, const Tensor& x_t, const Tensor& output)> advance;  // the state after step i, noise included
+  std::function<Tensor(int64_t i, const Tensor& x_t, const Tensor& output)> predicted_x0;
 };
 
-/// Sees each call that keeps its gradient.
-using CallObserver = std::function<void(int64_t i, const Tensor& x_t, const diffusion::Transition& transition)>;
+/// Sees each network call; a gradient is kept of some (KeptSteps), and is off where it is not.
+using CallObserver = std::function<void(int64_t i, const Tensor& x_t, const Tensor& output, bool kept)>;
 
-/// Runs a chain from x_T. The steps before the first kept call are constants. After it the linear part of every step has a
-/// gradient, so one passes over a call that is not kept between two that are.
+/// Runs a chain from x_T. The steps before the first kept call are constants. After it what a step does besides the network's
+/// output (the linear part of a Gaussian step) has a gradient, so one passes over a call that is not kept between two that are.
 /// Source: Prabhudesai et al. 2023 (AlignProp), sec. 4; Clark et al. 2024 (DRaFT), sec. 4.
 Tensor run_kept(const Chain& chain, const Tensor& x_T, const KeptSteps& kept, const CallObserver& observe = nullptr);
 
@@ -49,6 +49,16 @@ Tensor draft_loss(const Tensor& reward);  ///< -r
 Tensor alignprop_loss(const Tensor& reward, std::optional<double> target, double scale);
 /// scale max(target - (r - mean) / sd, 0).
 Tensor refl_loss(const Tensor& reward, double mean, double sd, double target, double scale);
+
+/// A penalty on the KL of the whole path to the reference: alpha E sum_t KL_t, the gradient going through the own output and
+/// through the states into the reference's. Steps whose call is not kept are counted in the log only.
+/// Source: Uehara et al. 2024 (BRAID), "Bridging model-based optimization and generative modeling via conservative fine-tuning of
+/// diffusion models", and the reverse SDE's path KL in Uehara et al. 2024, "Fine-tuning of continuous-time diffusion models as
+/// entropy-regularized control".
+struct PathPenalty {
+  double alpha = 0;
+  diffusion::Reduce reduce = diffusion::Reduce::kSum;  ///< over the coordinates of an item; a mean divides alpha by their number
+};
 
 /// One batch of chains under way.
 struct DirectBatch {
@@ -80,6 +90,8 @@ class DirectBackprop : public Method {
   /// What is scored of a batch: its samples x, or others besides or instead. The loss is the mean over all.
   virtual std::vector<Tensor> scored(const DirectBatch& batch, const Tensor& x) const;
   virtual int64_t queries_per_sample() const { return 1; }
+  /// Instead of --kl-coef.
+  virtual std::optional<PathPenalty> path_penalty() const { return std::nullopt; }
 
   const FinetuneOptions& options() const { return options_; }
   int64_t steps() const { return steps_; }  ///< T
@@ -87,6 +99,7 @@ class DirectBackprop : public Method {
  private:
   Tensor rewards_of(const TuningContext& context, const Tensor& x0, const Tensor& label, int64_t first) const;
   Chain chain_of(const TuningContext& context, const std::vector<int64_t>& items, const nn::Condition& condition) const;
+  Tensor reference_of(Policy& policy, int64_t i, const Tensor& state, const nn::Condition& condition) const;
 
   std::string name_;
   FinetuneOptions options_;

@@ -24,7 +24,7 @@ class Dpok final : public PolicyGradient {
     value_.emplace(context.policy.dimension(), classes, context.policy.steps(), context.options.seed);
     value_->to(context.policy.device());
     optimizer_.emplace(value_->parameters(),
-                       nn::AdamWOptions{.lr = settings_.value_lr, .weight_decay = context.options.weight_decay});
+                       nn::AdamWOptions{.lr = settings_.value_lr, .weight_decay = decay(context.options)});
   }
   std::string name() const override { return "dpok"; }
 

@@ -70,6 +70,14 @@ struct RaftOptions {
   double label_drop = 0.1;  ///< as pretrain's, so that guidance keeps working
 };
 
+/// STRL and BRAID (Uehara et al. 2024). Published alpha: 0.001 for sequences; 0.01 for images, on a mean over coordinates and a reward
+/// times 0.01 (its authors' SEIKO). Published truncation: the last 4 of 50 steps for sequences, a random one for images.
+struct StrlOptions {
+  double alpha = 0.1;
+  std::string truncation = "all";
+  std::string kl_reduce = "sum";
+};
+
 /// All methods that follow the reward's own gradient: is_direct().
 struct DirectOptions {
   bool checkpoint = false;
@@ -158,8 +166,24 @@ inline void describe(OptionTable& t, RaftOptions& o) {
       .range(0.0, 1.0);
 }
 
+inline void describe(OptionTable& t, StrlOptions& o) {
+  t.group("Methods braid, strl");
+  t.add("strl.alpha", &o.alpha,
+        "weight of the path's KL to the base model, in nats, against the reward: samples tend to p exp(reward / alpha); 0 = no KL. "
+        "Published: 0.001 for sequences, 0.01 with --strl.kl-reduce mean for images")
+      .range(0.0, 1e9);
+  t.add("strl.truncation", &o.truncation,
+        "steps that the gradient goes through: all; fixed:K = the last K (published for sequences: fixed:4 of 50); uniform = those "
+        "from a first step on that each minibatch draws (published for images); gaussian:MEAN:SD and per-step as alignprop's")
+      .metavar("HOW")
+      .suggest({"all", "uniform", "per-step"});
+  t.add("strl.kl-reduce", &o.kl_reduce,
+        "KL of a step: the sum over an item's coordinates, or their mean, which divides alpha by their number")
+      .one_of({"sum", "mean"});
+}
+
 inline void describe(OptionTable& t, DirectOptions& o) {
-  t.group("Methods draft, draft-lv, alignprop, refl");
+  t.group("Methods alignprop, braid, draft, draft-lv, refl, strl");
   t.add("direct.checkpoint", &o.checkpoint,
         "run each step with a gradient a second time instead of keeping its activations: less memory, a third more time");
 }

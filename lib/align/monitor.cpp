@@ -74,7 +74,8 @@ std::optional<Evaluation> Monitor::evaluate(int64_t step) {
   e.gold_items = gold_items.empty() ? at::empty({0, options.monitor_n}, at::kDouble) : at::stack(gold_items);
   if (has_kl())
     e.kl = mean_of_items(rollout->path_kl);
-  e.kl_plain = mean_of_items(rollout->path_noise_gap);
+  if (has_plain_kl())
+    e.kl_plain = mean_of_items(rollout->path_noise_gap);
 
   const Tensor features = features_.extract(rollout->stored).features;
   metrics::VendiOptions vendi;
@@ -195,8 +196,10 @@ io::Json Monitor::log_fields(const Evaluation& e) const {
     fields["kl"] = e.kl.value;
     fields["kl_se"] = e.kl.se;
   }
-  fields["kl_plain"] = e.kl_plain.value;
-  fields["kl_plain_se"] = e.kl_plain.se;
+  if (has_plain_kl()) {
+    fields["kl_plain"] = e.kl_plain.value;
+    fields["kl_plain_se"] = e.kl_plain.se;
+  }
   fields["diversity"] = e.vendi.value;
   fields["diversity_se"] = e.vendi.se;
   fields["distance"] = e.distance.value;

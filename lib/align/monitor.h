@@ -88,6 +88,7 @@ class Monitor {
  private:
   /// Chains without noise (eta 0) have no KL.
   bool has_kl() const { return !context_.policy.trained_steps().empty(); }
+  bool has_plain_kl() const { return context_.policy.is_gaussian(); }
   Tensor gold_score(const Tensor& gold_items) const;
   void add(const Evaluation& evaluation);
   Parting parting(size_t gold) const;

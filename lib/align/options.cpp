@@ -36,10 +36,15 @@ bool is_tdpo(const FinetuneOptions& o) { return o.method == "tdpo" || o.method =
 }  // namespace
 
 double learning_rate(const FinetuneOptions& o) { return o.lr.value_or(is_tdpo(o) ? 3e-4 : 1e-3); }
+double decay(const FinetuneOptions& o) { return o.weight_decay.value_or(has_path_kl(o) ? 0.0 : 1e-4); }
 double advantage_limit(const FinetuneOptions& o) { return o.advantage_clip.value_or(is_tdpo(o) || o.method == "dpok" ? 0.0 : 5.0); }
 double kl_weight(const FinetuneOptions& o) { return o.kl_coef.value_or(o.method == "dpok" ? 1e-3 : 0.0); }
+std::string chain_variance(const FinetuneOptions& o) {
+  return o.variance != "auto" ? o.variance : has_path_kl(o) ? "beta" : "posterior";
+}
+bool has_path_kl(const FinetuneOptions& o) { return o.method == "braid" || o.method == "strl"; }
 bool is_direct(const FinetuneOptions& o) {
-  return o.method == "alignprop" || o.method == "draft" || o.method == "draft-lv" || o.method == "refl";
+  return o.method == "alignprop" || o.method == "draft" || o.method == "draft-lv" || o.method == "refl" || has_path_kl(o);
 }
 bool needs_density(const FinetuneOptions& o) { return !is_direct(o) && o.method != "raft"; }
 int64_t samples_updated_on(const FinetuneOptions& o) {
@@ -51,6 +56,17 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   if (!(o.eta > 0) && needs_density(o))
     throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
                 "use --eta 1");
+  if (chain_variance(o) == "beta") {
+    refuse_if_set(was_set, {"eta"}, "with --variance beta, which says how much noise a step has");
+    if (needs_density(o))
+      throw Error(Exit::kUsage, "--variance", "beta does not go with policy gradients, which step by DDIM", "posterior");
+  }
+  if (has_path_kl(o))
+    refuse_if_set(was_set, {"kl-coef", "kl-form"}, "with --method " + o.method + ", whose KL is weighed by --strl.alpha");
+  else
+    refuse_if_set(was_set, options_of("strl"), "with --method " + o.method);
+  if (has_path_kl(o) && !(o.eta > 0) && chain_variance(o) == "posterior")
+    throw Error(Exit::kUsage, "--eta", "the KL of the path needs noise in every step", "--variance beta");
   if (is_direct(o)) {
     refuse_if_set(was_set,
                   {"inner-epochs", "timestep-fraction", "max-step-gain", "update-order", "step-order", "clip-range",
@@ -112,7 +128,7 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   if (o.kl_target == 0)
     refuse_if_set(was_set, {"kl-horizon"}, "without --kl-target");
   if (o.monitor_every == 0)
-    refuse_if_set(was_set, {"gold", "monitor-n", "monitor-bootstrap", "monitor-features", "stop", "keep"},
+    refuse_if_set(was_set, {"gold", "allow-trained-gold", "monitor-n", "monitor-bootstrap", "monitor-features", "stop", "keep"},
                   "with --monitor-every 0");
   if (o.logprob_reduce == "sum" && o.clip_range == 0 && o.method != "ddpo-sf")
     throw Error(Exit::kUsage, "--clip-range", "0 is for mean log-probabilities",
@@ -123,6 +139,8 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   for (const std::string& rule : o.stop)
     if (parse_stop_rule(rule).needs_gold() && o.gold.empty())
       throw Error(Exit::kUsage, "--stop", "'" + rule + "' needs a reward that is not trained on", "add --gold EXPR");
+  if (o.gold.empty())
+    refuse_if_set(was_set, {"allow-trained-gold"}, "without --gold");
   if (o.keep == "best-gold" && o.gold.empty())
     throw Error(Exit::kUsage, "--keep", "best-gold needs a reward that is not trained on", "add --gold EXPR");
   if (o.train_batch_size == 0) {
@@ -137,6 +155,11 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   // (PolicyOptions::pass_rows). A direct method's minibatches are drawn one by one.
   o.batch_size =
       std::min({o.batch_size, o.samples_per_epoch, o.train_batch_size * (is_direct(o) ? 1 : o.grad_accumulation)});
+}
+
+void check_process(const std::string& process, const std::function<bool(const std::string&)>& was_set) {
+  if (process != "gaussian")
+    refuse_if_set(was_set, {"eta", "variance", "max-step-gain"}, "on a " + process + " model, whose steps have their own noise");
 }
 
 }  // namespace plumb::align

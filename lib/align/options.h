@@ -27,6 +27,7 @@ struct FinetuneOptions {
   int64_t batch_size = 32;         ///< rows of one network pass; memory and speed only
   int64_t sampler_steps = 20;      ///< T
   double eta = 1.0;
+  std::string variance = "auto";  ///< chain_variance()
   double guidance_scale = 1.0;
 
   // Updates
@@ -37,7 +38,8 @@ struct FinetuneOptions {
   double max_step_gain = 4.0;
   std::string update_order = "auto", step_order = "shuffled";
   std::optional<double> lr;  ///< learning_rate()
-  double weight_decay = 1e-4, grad_clip = 1.0;
+  std::optional<double> weight_decay;  ///< decay()
+  double grad_clip = 1.0;
   double clip_range = 0.0;  ///< 0: equivalent_clip_range
   std::string logprob_reduce = "mean";
 
@@ -66,6 +68,7 @@ struct FinetuneOptions {
   AlignPropOptions alignprop;
   ReflOptions refl;
   RaftOptions raft;
+  StrlOptions strl;
   DirectOptions direct;
 
   // What is trained
@@ -77,6 +80,7 @@ struct FinetuneOptions {
 
   // Monitor
   std::vector<std::string> gold;
+  bool allow_trained_gold = false;
   int64_t monitor_every = 10;
   int64_t monitor_n = 64;
   int64_t monitor_bootstrap = 200;
@@ -102,8 +106,15 @@ inline std::vector<std::string> method_names() {
 
 /// What holds where the user gave no value: the method's own default.
 double learning_rate(const FinetuneOptions& options);    ///< 3e-4 for tdpo and tdpo-r, which step for every column; else 1e-3
+double decay(const FinetuneOptions& options);            ///< 0 for braid and strl; else 1e-4
 double advantage_limit(const FinetuneOptions& options);  ///< 0, no limit, for tdpo, tdpo-r and dpok; else 5
 double kl_weight(const FinetuneOptions& options);        ///< 0.001 for dpok (published: 0.01 against 10 for the reward); else 0
+
+/// PolicyOptions::variance: beta for braid and strl, else posterior.
+std::string chain_variance(const FinetuneOptions& options);
+
+/// Whether the method is braid or strl.
+bool has_path_kl(const FinetuneOptions& options);
 
 /// Whether the method follows the reward's own gradient (DirectBackprop): it then needs no noise in the chain.
 bool is_direct(const FinetuneOptions& options);
@@ -121,6 +132,9 @@ bool uses_critic_features(const FinetuneOptions& options);
 /// `was_set(option)` says which options the user gave: one that the chosen method would ignore is an Error(kUsage).
 void resolve(FinetuneOptions& options, const std::function<bool(const std::string&)>& was_set);
 
+/// Refuses options of Gaussian chains with a model of another kind (`process` of its model.schedule). Throws Error(kUsage).
+void check_process(const std::string& process, const std::function<bool(const std::string&)>& was_set);
+
 inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("method", &o.method, "how the reward reaches the weights; see plumb-methods(7)").one_of(method_names());
   t.add("reward", &o.reward, "reward to raise, an expression; see plumb-rewards(7)")
@@ -136,10 +150,13 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("epochs", &o.epochs, "rounds of sampling and updating").range(1, 1e9);
   t.add("samples-per-epoch", &o.samples_per_epoch, "samples drawn and scored each epoch").range(2, 1e7);
   t.add("batch-size", &o.batch_size, "rows of one network pass; affects speed and memory").range(1, 65536);
-  t.add("sampler-steps", &o.sampler_steps, "DDIM steps of a sample").range(1, 1e5);
+  t.add("sampler-steps", &o.sampler_steps, "steps of a sample's chain").range(1, 1e5);
   t.add("eta", &o.eta, "noise scale of DDIM; 1 = the variance of DDPM; 0 = none, with draft, draft-lv, alignprop, raft and refl only").range(0.0, 1.0);
-  t.add("guidance-scale", &o.guidance_scale, "classifier-free guidance in sampling and training; 1 = none")
-      .range(0.0, 1e3);
+  t.add("variance", &o.variance,
+        "noise of a step: posterior = DDIM's, by --eta; beta = DDPM's larger choice, and updates draw it in the last step too; auto = "
+        "beta for braid and strl, else posterior")
+      .one_of({"auto", "posterior", "beta"});
+  t.add("guidance-scale", &o.guidance_scale, "classifier-free guidance in sampling and training; 1 = none").range(0.0, 1e3);
 
   t.group("Updates");
   t.add("train-batch-size", &o.train_batch_size, "samples a minibatch; 0 = half the epoch, or all of it for ddpo-sf")
@@ -158,7 +175,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
       .one_of({"auto", "trajectories", "columns"});
   t.add("step-order", &o.step_order, "steps of a sample in updates: permuted, or as the chain has them").one_of({"shuffled", "chain"});
   t.add("lr", &o.lr, "learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4").range(0.0, 1.0);
-  t.add("weight-decay", &o.weight_decay, "decoupled weight decay").range(0.0, 1.0);
+  t.add("weight-decay", &o.weight_decay, "decoupled weight decay; default 1e-4, for braid and strl 0").range(0.0, 1.0);
   t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping").range(0.0, 1e9);
   t.add("clip-range", &o.clip_range,
         "PPO clip range of the ratio; 0 = 1e-4 * 16384 / D for items of D elements: the published 1e-4 of Stable "
@@ -200,6 +217,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   describe(t, o.alignprop);
   describe(t, o.raft);
   describe(t, o.refl);
+  describe(t, o.strl);
   describe(t, o.direct);
 
   t.group("What is trained");
@@ -215,6 +233,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("gold", &o.gold, "reward that is watched and not trained on; repeatable")
       .metavar("EXPR")
       .suggest(rewards::reward_names());
+  t.add("allow-trained-gold", &o.allow_trained_gold, "watch a gold reward that is the trained one, or shares a file with it");
   t.add("monitor-every", &o.monitor_every, "updates between evaluations on fixed seeds; 0 = no monitor").range(0, 1e9);
   t.add("monitor-n", &o.monitor_n, "samples of an evaluation").range(4, 1e6);
   t.add("monitor-bootstrap", &o.monitor_bootstrap, "resamples behind the standard errors of diversity").range(10, 1e5);

@@ -37,6 +37,20 @@ double step_gain(double a, double b, double eta) {
   return std::abs(std::sqrt(b * (1 - a)) - std::sqrt(std::max(0.0, 1 - b - variance) * a)) / std::sqrt(variance);
 }
 
+void refuse_guidance_without_class(const nn::Denoiser& network, const PolicyOptions& options) {
+  const bool without_class =
+      network.num_classes() == 0 || options.classes == std::vector<int64_t>{network.num_classes()};
+  if (options.guidance_scale != 1.0 && without_class)
+    throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to",
+                "leave it at 1");
+}
+
+std::vector<int64_t> all_of(int64_t steps) {
+  std::vector<int64_t> indices(static_cast<size_t>(steps));
+  std::iota(indices.begin(), indices.end(), int64_t{0});
+  return indices;
+}
+
 }  // namespace
 
 Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::NoiseSchedule& schedule,
@@ -47,30 +61,32 @@ Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::
       item_shape_(item_shape),
       options_(options),
       device_(device) {
-  if (!(options.eta > 0) && options.needs_density)
-    throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
-                "use --eta 1");
-  const bool without_class =
-      network.num_classes() == 0 || options.classes == std::vector<int64_t>{network.num_classes()};
-  if (options.guidance_scale != 1.0 && without_class)
-    throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to",
-                "leave it at 1");
-  sampler_ = diffusion::make_sampler({.name = "ddim", .num_inference_steps = options.num_inference_steps, .eta = options.eta}, schedule);
-  timesteps_ = sampler_->timesteps();
+  const bool beta = options.variance == "beta";
+  if (options.needs_density && (beta || !(options.eta > 0)))
+    throw Error(Exit::kUsage, beta ? "--variance" : "--eta",
+                beta ? "policy gradients step by DDIM" : "policy gradients need noise in every step: at 0 a step has no density",
+                beta ? "posterior" : "use --eta 1");
+  refuse_guidance_without_class(network, options);
+  timesteps_ = schedule.timesteps(options.num_inference_steps);
   timestep_table_ = at::tensor(timesteps_, at::kLong).to(device);
   std::vector<double> alpha, alpha_next;
-  for (const int64_t t : timesteps_) {
+  for (size_t i = 0; i < timesteps_.size(); ++i) {
+    const int64_t t = timesteps_[i];
     alpha.push_back(schedule.alpha_cumprod(t));
-    alpha_next.push_back(schedule.alpha_cumprod(schedule.previous_timestep(t, options.num_inference_steps)));
+    if (beta)  // ends at the clean sample, as ddpm does
+      alpha_next.push_back(i + 1 < timesteps_.size() ? schedule.alpha_cumprod(timesteps_[i + 1]) : 1.0);
+    else
+      alpha_next.push_back(schedule.alpha_cumprod(schedule.previous_timestep(t, options.num_inference_steps)));
     if (!(alpha_next.back() > alpha.back()))
       throw Error(Exit::kUsage, "--sampler-steps", cat("the step from timestep ", t, " does nothing"),
                   "the model's schedule must have steps_offset 1");
-    const bool density = options.eta > 0 && alpha_next.back() < 1.0;
+    const bool density = beta || (options.eta > 0 && alpha_next.back() < 1.0);
+    density_.push_back(density);
     if (!density && options.needs_density)
       throw Error(Exit::kUsage, "--sampler-steps", cat("the step from timestep ", t, " has no noise, so no density"),
                   "the model's schedule must have set_alpha_to_one false");
     has_densities_ = has_densities_ && density;
-    if (!density)
+    if (!density || beta)
       continue;
     if (options.max_step_gain == 0 || step_gain(alpha.back(), alpha_next.back(), options.eta) <= options.max_step_gain)
       trained_steps_.push_back(static_cast<int64_t>(alpha.size()) - 1);
@@ -80,6 +96,48 @@ Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::
                 "raise it, or 0 for all steps");
   alpha_table_ = at::tensor(alpha, at::kDouble).to(device);
   alpha_next_table_ = at::tensor(alpha_next, at::kDouble).to(device);
+  const diffusion::SamplerOptions sampler{.name = beta ? "ddpm" : "ddim",
+                                          .num_inference_steps = options.num_inference_steps,
+                                          .eta = options.eta,
+                                          .variance = options.variance};
+  training_ = diffusion::make_gaussian_process(sampler, schedule, item_shape, beta);
+  if (beta) {
+    trained_steps_ = all_of(steps());
+    sampling_ = diffusion::make_gaussian_process(sampler, schedule, item_shape);
+  }
+}
+
+Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, std::unique_ptr<diffusion::ReverseProcess> process,
+               const std::vector<int64_t>& item_shape, const PolicyOptions& options, at::Device device)
+    : network_(network),
+      reference_(reference),
+      item_shape_(item_shape),
+      options_(options),
+      device_(device),
+      training_(std::move(process)),
+      trained_steps_(all_of(training_->steps())) {
+  if (options.needs_density)
+    throw Error(Exit::kUsage, "--method", "policy gradients need Gaussian noise, and this model has none",
+                "one that follows the reward's own gradient, such as strl");
+  if (!training_->is_markov())
+    throw Error(Exit::kUsage, "--sampler-steps", "the chain remembers earlier steps, so its path has no KL");
+  refuse_guidance_without_class(network, options);
+}
+
+Policy make_policy(nn::Denoiser& network, nn::Denoiser* reference, const io::Json& schedule, const std::string& where,
+                   const std::vector<int64_t>& item_shape, const PolicyOptions& options, at::Device device) {
+  if (schedule.value("process", "gaussian") == "gaussian")
+    return Policy(network, reference, diffusion::NoiseSchedule(diffusion::ScheduleOptions::from_json(schedule, where)), item_shape,
+                  options, device);
+  return Policy(network, reference,
+                diffusion::make_reverse_process(schedule, {.num_inference_steps = options.num_inference_steps}, item_shape, where),
+                item_shape, options, device);
+}
+
+const diffusion::NoiseSchedule& Policy::schedule() const {
+  if (!schedule_)
+    throw Error(Exit::kUsage, "--method", "this one needs Gaussian noise, and the model has none", "strl, braid or draft");
+  return *schedule_;
 }
 
 int64_t Policy::dimension() const {
@@ -103,6 +161,31 @@ Tensor Policy::run_network(nn::Denoiser& network, const Tensor& x_t, const Tenso
       .to(at::kFloat);
 }
 
+Tensor Policy::step_output(int64_t i, const Tensor& state, const nn::Condition& condition) {
+  return run_network(network_, training_->network_input(i, state), training_->timestep(i, state.size(0), device_), condition);
+}
+
+Tensor Policy::step_reference(int64_t i, const Tensor& state, const nn::Condition& condition) {
+  const at::AutoGradMode gradients(at::GradMode::is_enabled() && state.requires_grad());
+  const Tensor input = training_->network_input(i, state), timestep = training_->timestep(i, state.size(0), device_);
+  if (reference_ != nullptr)
+    return run_network(*reference_, input, timestep, condition);
+  const AdapterOff off(network_);
+  return run_network(network_, input, timestep, condition);
+}
+
+ReferenceKl Policy::step_kl(int64_t i, const Tensor& state, const Tensor& output, const Tensor& reference_output,
+                            diffusion::Reduce reduce) const {
+  if (is_gaussian()) {
+    const Tensor step = at::full({state.size(0)}, i, at::TensorOptions(device_).dtype(at::kLong));
+    const diffusion::Transition own = transition(output, state, step);
+    return {density_.at(static_cast<size_t>(i)) ? kl_to_reference(own, reference_output, state, step, reduce) : Tensor(),
+            noise_gap_to_reference(own, reference_output, state, step)};
+  }
+  const Tensor sum = training_->step_kl(i, state, output, reference_output);
+  return {reduce == diffusion::Reduce::kSum ? sum : sum / static_cast<double>(state.numel() / state.size(0)), Tensor()};
+}
+
 Tensor Policy::model_output(const Tensor& x_t, const Tensor& step, const nn::Condition& condition) {
   return run_network(network_, x_t, timestep_table_.index_select(0, step), condition);
 }
@@ -117,9 +200,11 @@ Tensor Policy::reference_output(const Tensor& x_t, const Tensor& step, const nn:
 }
 
 diffusion::Transition Policy::transition(const Tensor& model_output, const Tensor& x_t, const Tensor& step) const {
-  return diffusion::ddim_transition(schedule_.prediction_type(), model_output, x_t, alpha_table_.index_select(0, step),
-                                    alpha_next_table_.index_select(0, step), options_.eta,
-                                    schedule_.options().clip_sample);
+  const Tensor a = alpha_table_.index_select(0, step), b = alpha_next_table_.index_select(0, step);
+  const bool clip = schedule().options().clip_sample;
+  if (options_.variance == "beta")
+    return diffusion::ddpm_transition(schedule().prediction_type(), model_output, x_t, a, b, diffusion::StepVariance::kBeta, clip);
+  return diffusion::ddim_transition(schedule().prediction_type(), model_output, x_t, a, b, options_.eta, clip);
 }
 
 PolicyEvaluation Policy::evaluate_output(const Tensor& model_output, const Tensor& x_t, const Tensor& x_next,
@@ -163,12 +248,12 @@ Tensor Policy::unguided_reference(const Tensor& x_t, const Tensor& timestep, con
 }
 
 Tensor Policy::sample(const std::vector<int64_t>& items, uint64_t seed, const nn::Condition& condition,
-                      const diffusion::StepObserver& on_step) {
+                      const diffusion::ProcessObserver& on_step) {
   const at::NoGradGuard no_grad;
   const diffusion::ModelFunction model = [this](size_t, const Tensor& x_t, const Tensor& timestep, const nn::Condition& c) {
     return run_network(network_, x_t, timestep, c);
   };
-  return diffusion::run_chain(*sampler_, model, items, seed, item_shape_, condition, device_, on_step);
+  return diffusion::run_process(sampling_ ? *sampling_ : *training_, model, {seed, items, device_}, condition, on_step);
 }
 
 }  // namespace plumb::align

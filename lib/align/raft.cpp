@@ -53,7 +53,9 @@ class Raft final : public Method {
         plan_(make_update_plan(samples_updated_on(options_), {0}, 1.0, options_.train_batch_size, options_.grad_accumulation,
                                options_.inner_epochs, UpdateOrder::kTrajectories)),
         steps_(context.policy.steps()),
-        without_class_(context.policy.options().classes == std::vector<int64_t>{context.policy.num_classes()}) {}
+        without_class_(context.policy.options().classes == std::vector<int64_t>{context.policy.num_classes()}) {
+    context.policy.schedule();  // its loss is of noised samples: refuses a chain that is not Gaussian
+  }
 
   std::string name() const override { return "raft"; }
   int64_t updates_per_epoch() const override { return plan_.updates_per_epoch(); }

@@ -93,7 +93,8 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
     all.log_prob_ref = allocate(n, {steps}, at::kDouble);
   if (request.path_kl) {
     all.path_kl = allocate(n, {}, at::kDouble);
-    all.path_noise_gap = allocate(n, {}, at::kDouble);
+    if (policy.is_gaussian())
+      all.path_noise_gap = allocate(n, {}, at::kDouble);
   }
 
   std::vector<Tensor> stored;
@@ -107,8 +108,7 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
     Tensor path_noise_gap = at::zeros_like(path_kl);
 
     const std::vector<int64_t>& trained = policy.trained_steps();
-    const auto record = [&](size_t i, int64_t, const Tensor& x_t, const Tensor& output, const Tensor& x_next) {
-      const int64_t index = static_cast<int64_t>(i);
+    const auto record = [&](int64_t index, const Tensor& x_t, const Tensor& output, const Tensor& x_next) {
       const Tensor step = at::full({end - begin}, index, at::TensorOptions(policy.device()).dtype(at::kLong));
       if (request.keep_chain) {
         all.x.slice(0, begin, end).select(1, index).copy_(x_t);
@@ -119,12 +119,14 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
       const bool gap = kl || (request.path_kl && trained.empty());
       if (!request.reference_log_prob && !gap)
         return;
-      const Tensor reference = policy.reference_output(x_t, step, condition);
-      const diffusion::Transition own = gap ? policy.transition(output, x_t, step) : diffusion::Transition();
-      if (kl)
-        path_kl += policy.kl_to_reference(own, reference, x_t, step, diffusion::Reduce::kSum);
-      if (gap)
-        path_noise_gap += policy.noise_gap_to_reference(own, reference, x_t, step);
+      const Tensor reference = policy.step_reference(index, x_t, condition);
+      if (gap) {
+        const ReferenceKl forms = policy.step_kl(index, x_t, output, reference, diffusion::Reduce::kSum);
+        if (kl)
+          path_kl += forms.exact;
+        if (forms.plain.defined())
+          path_noise_gap += forms.plain;
+      }
       if (request.reference_log_prob)
         all.log_prob_ref.slice(0, begin, end)
             .select(1, index)
@@ -132,11 +134,12 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
     };
     const bool observe = request.keep_chain || request.reference_log_prob || request.path_kl;
     const Tensor x0 =
-        policy.sample(items, request.seed, condition, observe ? diffusion::StepObserver(record) : nullptr);
+        policy.sample(items, request.seed, condition, observe ? diffusion::ProcessObserver(record) : nullptr);
     stored.push_back(codec.decode(x0).to(at::kCPU));
     if (request.path_kl) {
       all.path_kl.slice(0, begin, end).copy_(path_kl);
-      all.path_noise_gap.slice(0, begin, end).copy_(path_noise_gap);
+      if (policy.is_gaussian())
+        all.path_noise_gap.slice(0, begin, end).copy_(path_noise_gap);
     }
     if (progress)
       progress(end);

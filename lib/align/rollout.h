@@ -32,7 +32,7 @@ struct Rollout {
   Tensor log_prob_ref;         // [N,T] float64 or undefined, of the same steps under the reference
   Tensor path_kl;  // [N] float64, nats, or undefined: exact KL to the reference, summed over the chain's trained_steps (0 if none)
   Tensor path_noise_gap;  // [N] float64 or undefined: Policy::noise_gap_to_reference summed over the same steps; over all where no
-                          // step has a density
+                          // step has a density; undefined for chains that are not Gaussian
   Tensor stored;   // [N,*space.shape] decoded items
   Tensor reward;   // [N] float64, raw; set by score()
   int64_t steps() const { return log_prob.size(1); }  ///< T

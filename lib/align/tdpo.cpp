@@ -53,7 +53,7 @@ Tdpo::Tdpo(const TuningContext& context, bool resets)
             critic_.to(context.policy.device());
             return critic_.parameters();
           }(),
-          nn::AdamWOptions{.lr = settings_.critic_lr, .eps = settings_.critic_eps, .weight_decay = context.options.weight_decay}) {}
+          nn::AdamWOptions{.lr = settings_.critic_lr, .eps = settings_.critic_eps, .weight_decay = decay(context.options)}) {}
 
 Tensor Tdpo::value_of(const Tensor& embedding) { return critic_.forward(embedding).to(at::kDouble); }
 

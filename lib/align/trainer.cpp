@@ -31,7 +31,7 @@ Trainer::Trainer(TuningContext& context, Method& method, Monitor* monitor, RunFi
       monitor_(monitor),
       files_(std::move(files)),
       optimizer_(context.policy.trainable(),
-                 nn::AdamWOptions{.lr = learning_rate(context.options), .weight_decay = context.options.weight_decay}),
+                 nn::AdamWOptions{.lr = learning_rate(context.options), .weight_decay = decay(context.options)}),
       pending_monitor_(monitor != nullptr) {}
 
 bool Trainer::keep_best() const { return context_.options.keep == "best-gold" && has_best_gold(); }

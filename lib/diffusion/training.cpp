@@ -27,7 +27,7 @@ std::vector<int64_t> numbered(int64_t first, int64_t count) {
 }  // namespace
 
 TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t num_classes, const NoiseSchedule& schedule,
-                                  double label_drop, uint64_t seed, int64_t first) {
+                                  double label_drop, uint64_t seed, int64_t first, const Tensor& value) {
   const int64_t count = x0.size(0);
   TrainingBatch batch;
   batch.x0 = x0;
@@ -39,16 +39,28 @@ TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t
     t[i] = static_cast<int64_t>(random.below(static_cast<uint64_t>(schedule.num_train_timesteps())));
   }
   batch.t = batch.t.to(x0.device());
-  if (label.defined() && num_classes > 0) {
+  const bool by_class = label.defined() && num_classes > 0, by_both = by_class && value.defined();
+  // u in [0,p): all conditions go; with two of them, in [p,2p) the label alone and in [2p,3p) the value alone
+  const auto drawn = [&](int64_t i) { return Philox(seed, Stream::kLabelDrop, static_cast<uint64_t>(first + i)).uniform(); };
+  if (by_class) {
     Tensor kept = label.to(at::kCPU, at::kLong).clone();
     int64_t* values = kept.data_ptr<int64_t>();
     for (int64_t i = 0; i < count; ++i) {
       if (values[i] < 0 || values[i] >= num_classes) {
         throw Error(Exit::kBadInput, "label", cat(values[i], " is not one of ", num_classes, " classes"));
       }
-      if (Philox(seed, Stream::kLabelDrop, static_cast<uint64_t>(first + i)).uniform() < label_drop) values[i] = num_classes;
+      if (drawn(i) < (by_both ? 2 : 1) * label_drop) values[i] = num_classes;
     }
     batch.condition.label = kept.to(x0.device());
+  }
+  if (value.defined()) {
+    const Tensor kept = value.to(at::kCPU, at::kFloat).clone();
+    float* values = kept.data_ptr<float>();
+    for (int64_t i = 0; i < count; ++i) {
+      const double u = drawn(i);
+      if (u < label_drop || (by_both && u >= 2 * label_drop && u < 3 * label_drop)) values[i] = std::numeric_limits<float>::quiet_NaN();
+    }
+    batch.condition.value = kept.to(x0.device());
   }
   return batch;
 }
@@ -84,11 +96,16 @@ double learning_rate(const TrainingOptions& o, int64_t step) {
 }
 
 Trainer::Trainer(nn::Denoiser& denoiser, const NoiseSchedule& schedule, nn::ShuffledRows& rows, const nn::Codec& codec,
-                 const TrainingOptions& options, at::Device device, nn::Precision precision)
+                 const TrainingOptions& options, at::Device device, nn::Precision precision, std::optional<ValueCondition> value,
+                 const ValueWeight& weight)
     : denoiser_(denoiser), schedule_(schedule), rows_(rows), codec_(codec), options_(options), device_(device),
-      precision_(precision),
+      precision_(precision), value_(std::move(value)), weight_(weight),
       optimizer_(denoiser.parameters(), nn::AdamWOptions{.lr = options.lr, .weight_decay = options.weight_decay}),
       ema_(denoiser.parameters(), options.ema_decay) {
+  if (value_ && denoiser.num_classes() > 0 && options.label_drop * 3 > 1 + 1e-9) {
+    throw Error(Exit::kUsage, "--label-drop", cat(options.label_drop, " is too much for a class and a value, each of which goes alone and with the other"),
+                "at most 1/3");
+  }
   denoiser_.set_requires_grad(true);
   denoiser_.train(true);
 }
@@ -98,14 +115,17 @@ TrainingRecord Trainer::step() {
   const std::vector<Tensor> rows = rows_.take(first, options_.batch_size);
   Tensor x0 = codec_.encode(rows[0]);
   if (options_.flip) x0 = codec_.augment(x0, options_.seed, first, 0, true);
-  const TrainingBatch batch = make_training_batch(x0.to(device_), rows.size() > 1 ? rows[1] : Tensor(), denoiser_.num_classes(),
-                                                  schedule_, options_.label_drop, options_.seed, first);
+  const Tensor value = value_ ? value_->standardise(rows.back()) : Tensor();
+  const TrainingBatch batch = make_training_batch(x0.to(device_), rows.size() > (value_ ? 2U : 1U) ? rows[1] : Tensor(), denoiser_.num_classes(),
+                                                  schedule_, options_.label_drop, options_.seed, first, value);
   TrainingRecord record{.step = steps_done_ + 1, .lr = learning_rate(options_, steps_done_)};
   Tensor loss;
   {
     const nn::PrecisionGuard guard(precision_, device_);
     const nn::DropoutScope dropout(options_.seed, numbered(first, options_.batch_size), 0);
-    loss = (denoising_error(denoiser_, schedule_, batch) * min_snr_weight(schedule_, batch.t, options_.min_snr_gamma)).mean();
+    Tensor weight = min_snr_weight(schedule_, batch.t, options_.min_snr_gamma);
+    if (value_ && !weight_.is_none()) weight = weight * weight_(value).to(device_);
+    loss = (denoising_error(denoiser_, schedule_, batch) * weight).mean();
   }
   record.loss = check_finite(loss.item<double>(), cat("loss of step ", record.step));
   optimizer_.zero_grad();

@@ -4,6 +4,7 @@
 
 #include "diffusion/options.h"
 #include "diffusion/schedule.h"
+#include "diffusion/value_condition.h"
 #include "nn/adamw.h"
 #include "nn/checkpoint.h"
 #include "nn/data.h"
@@ -22,11 +23,13 @@ struct TrainingBatch {
   nn::Condition condition;
 };
 
-/// Noise, timesteps and dropped labels of the examples numbered first .. first + B - 1 of a run. Each draw is keyed by
+/// Noise, timesteps and dropped conditions of the examples numbered first .. first + B - 1 of a run. Each draw is keyed by
 /// (seed, stream, example number), so it does not depend on the batch size or on what was drawn before.
-/// label [B] int64 or undefined; a dropped label becomes the null class, num_classes.
+/// label [B] int64 or undefined; a dropped label becomes the null class, num_classes. value [B] standardised or undefined; a dropped
+/// value becomes NaN. With a label and a value, label_drop is the share that loses both, the share that loses the label alone and the
+/// share that loses the value alone (Brooks et al. 2023, "InstructPix2Pix", sec. 3.2.1).
 TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t num_classes, const NoiseSchedule& schedule,
-                                  double label_drop, uint64_t seed, int64_t first);
+                                  double label_drop, uint64_t seed, int64_t first, const Tensor& value = {});
 
 /// x_t of a batch, [B,*shape].
 Tensor noised(const NoiseSchedule& schedule, const TrainingBatch& batch);
@@ -52,10 +55,13 @@ struct TrainingRecord {
 /// and one counter; a restored trainer goes on bit for bit.
 class Trainer {
  public:
-  /// The denoiser (on `device`), rows ("images" etc. first, then "label" if it is conditional) and codec must outlive this.
+  /// The denoiser (on `device`), rows ("images" etc. first, then "label" if there are classes, last the raw value if there is one) and
+  /// codec must outlive this. `value`: how the values are shown to the network; `weight`: what they weigh in the loss.
   Trainer(nn::Denoiser& denoiser, const NoiseSchedule& schedule, nn::ShuffledRows& rows, const nn::Codec& codec,
-          const TrainingOptions& options, at::Device device, nn::Precision precision = nn::Precision::kFp32);
+          const TrainingOptions& options, at::Device device, nn::Precision precision = nn::Precision::kFp32,
+          std::optional<ValueCondition> value = std::nullopt, const ValueWeight& weight = {});
 
+  int64_t steps() const { return options_.steps; }
   int64_t steps_done() const { return steps_done_; }
   bool done() const { return steps_done_ >= options_.steps; }
   /// One optimiser step. Throws Error(kBadNumbers) if the loss or a gradient is not finite.
@@ -74,6 +80,8 @@ class Trainer {
   TrainingOptions options_;
   at::Device device_;
   nn::Precision precision_;
+  std::optional<ValueCondition> value_;
+  ValueWeight weight_;
   nn::AdamW optimizer_;
   nn::Ema ema_;
   int64_t steps_done_ = 0;

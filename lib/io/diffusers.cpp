@@ -172,6 +172,9 @@ Json diffusers_unet_config(const Manifest& manifest) {
   if (denoiser.value("type", "") != "unet2d" || !denoiser.contains("config")) {
     throw Error(Exit::kBadInput, manifest.label(), "its network is not a UNet2DModel", "TorchScript models: --to torchscript");
   }
+  if (denoiser.value("value", false)) {
+    throw Error(Exit::kBadInput, manifest.label(), "is conditioned on a value, which a UNet2DModel does not take");
+  }
   Json config{{"_class_name", "UNet2DModel"}, {"_diffusers_version", kDiffusersVersion}};
   config.update(denoiser.at("config"));
   const int64_t patch = denoiser.value("patch", int64_t{1});

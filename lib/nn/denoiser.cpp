@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "nn/conv1d_denoiser.h"
+#include "nn/mixture_denoiser.h"
 #include "nn/mlp.h"
 #include "nn/subspace_denoiser.h"
 #include "nn/torchscript.h"
@@ -14,7 +15,7 @@
 namespace plumb::nn {
 namespace {
 
-const std::vector<std::string> kTypes{"unet2d", "conv1d", "mlp", "subspace", "torchscript"};
+const std::vector<std::string> kTypes{"unet2d", "conv1d", "mixture", "mlp", "subspace", "torchscript"};
 
 int64_t whole_number(const io::Json& config, const char* key, int64_t fallback, const std::string& where) {
   if (!config.contains(key)) return fallback;
@@ -33,16 +34,18 @@ void refuse_unknown(const io::Json& config, const std::vector<std::string>& know
 }
 
 std::unique_ptr<Denoiser> make_unet2d(const io::Json& config, const std::string& where) {
-  refuse_unknown(config, {"type", "patch", "null_class", "config"}, where);
+  refuse_unknown(config, {"type", "patch", "null_class", "value", "config"}, where);
   const UNet2DOptions options = UNet2DOptions::from_json(config.value("config", io::Json::object()), where);
   const int64_t patch = whole_number(config, "patch", 1, where);
   if (options.in_channels % (patch * patch) != 0 || options.out_channels % (patch * patch) != 0) {
     throw Error(Exit::kUsage, where, cat("patch ", patch, " needs in_channels and out_channels that are multiples of ", patch * patch));
   }
-  if (config.contains("null_class") && !config.at("null_class").is_boolean()) {
-    throw Error(Exit::kUsage, where, "denoiser option null_class is not true or false");
+  for (const char* key : {"null_class", "value"}) {
+    if (config.contains(key) && !config.at(key).is_boolean()) {
+      throw Error(Exit::kUsage, where, cat("denoiser option ", key, " is not true or false"));
+    }
   }
-  return std::make_unique<UNet2D>(options, patch, config.value("null_class", true));
+  return std::make_unique<UNet2D>(options, patch, config.value("null_class", true), config.value("value", false));
 }
 
 }  // namespace
@@ -74,10 +77,11 @@ std::unique_ptr<Denoiser> make_denoiser(const io::Json& config, const std::strin
   }
   const std::string type = config.at("type").get<std::string>();
   if (type == "unet2d") return make_unet2d(config, where);
-  if (type == "conv1d" || type == "mlp" || type == "subspace") {
+  if (type == "conv1d" || type == "mixture" || type == "mlp" || type == "subspace") {
     refuse_unknown(config, {"type", "config"}, where);
     const io::Json network = config.value("config", io::Json::object());
     if (type == "conv1d") return std::make_unique<Conv1dDenoiser>(Conv1dOptions::from_json(network, where));
+    if (type == "mixture") return std::make_unique<MixtureDenoiser>(MixtureOptions::from_json(network, where));
     if (type == "mlp") return std::make_unique<MlpDenoiser>(MlpOptions::from_json(network, where));
     return SubspaceDenoiser::from_json(network, where);
   }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr double kMaxPeriod = 10000;
 constexpr double kTwoPi = 6.283185307179586;
+constexpr int64_t kValueWaves = 6;
 
 }  // namespace
 
@@ -52,6 +53,38 @@ Tensor class_of_items(const Condition& condition, int64_t num_classes, int64_t b
     throw Error(Exit::kBadInput, "label", cat("is ", shape_text(label.sizes().vec()), " for a batch of ", batch));
   }
   return label.to(device);
+}
+
+Tensor value_of_items(const Condition& condition, bool takes_value, int64_t batch, at::Device device) {
+  const Tensor& value = condition.value;
+  if (!takes_value) {
+    if (!value.defined()) return {};
+    throw Error(Exit::kBadInput, "value", "the model is not conditioned on a value");
+  }
+  if (!value.defined()) return at::zeros({batch, 2}, at::TensorOptions(at::kFloat).device(device));
+  if (value.dim() != 1 || value.size(0) != batch) {
+    throw Error(Exit::kBadInput, "value", cat("is ", shape_text(value.sizes().vec()), " for a batch of ", batch));
+  }
+  const Tensor y = value.to(device, at::kFloat), unknown = at::isnan(y);
+  return at::stack({y.masked_fill(unknown, 0), at::logical_not(unknown).to(at::kFloat)}, 1);
+}
+
+void ZeroLinear::reset_parameters(WeightInit& init) {
+  init.constant(weight(), 0);
+  if (bias().defined()) init.constant(bias(), 0);
+}
+
+ValueEmbedding::ValueEmbedding(int64_t dim)
+    : linear_1_(2 + 2 * kValueWaves, dim), linear_2_(dim, dim), frequencies_(at::pow(2.0, at::arange(kValueWaves, at::kFloat) - 3)) {
+  register_module("linear_1", linear_1_);
+  register_module("linear_2", linear_2_);
+}
+
+Tensor ValueEmbedding::forward(const Tensor& value) {
+  if (frequencies_.device() != value.device()) frequencies_ = frequencies_.to(value.device());
+  const Tensor known = value.slice(1, 1, 2), angle = value.slice(1, 0, 1) * frequencies_.unsqueeze(0);
+  const Tensor features = at::cat({value, known * at::sin(angle), known * at::cos(angle)}, 1);
+  return linear_2_.forward(at::silu(linear_1_.forward(features.to(linear_1_.weight().scalar_type()))));
 }
 
 }  // namespace plumb::nn

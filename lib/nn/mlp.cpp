@@ -18,9 +18,12 @@ Mlp::Mlp(int64_t in, const std::vector<int64_t>& hidden, int64_t out) {
   register_module("layers", layers_);
 }
 
-Tensor Mlp::hidden(const Tensor& x) {
+Tensor Mlp::hidden(const Tensor& x, const Tensor& shift) {
   Tensor h = x;
-  for (size_t i = 0; i + 1 < layers_.size(); ++i) h = at::silu(layers_[i].forward(h));
+  for (size_t i = 0; i + 1 < layers_.size(); ++i) {
+    h = layers_[i].forward(h);
+    h = at::silu(i == 0 && shift.defined() ? h + shift : h);
+  }
   return h;
 }
 
@@ -28,8 +31,10 @@ Tensor Mlp::output(const Tensor& hidden) { return layers_[layers_.size() - 1].fo
 Tensor Mlp::forward(const Tensor& x) { return output(hidden(x)); }
 
 io::Json MlpOptions::to_json() const {
-  return {{"elements", elements}, {"hidden", hidden}, {"time_dim", time_dim}, {"class_dim", class_dim}, {"num_classes", num_classes},
-          {"num_train_timesteps", num_train_timesteps}};
+  io::Json json{{"elements", elements}, {"hidden", hidden}, {"time_dim", time_dim}, {"class_dim", class_dim}, {"num_classes", num_classes},
+                {"num_train_timesteps", num_train_timesteps}};
+  if (value) json["value"] = true;
+  return json;
 }
 
 MlpOptions MlpOptions::from_json(const io::Json& json, const std::string& where) {
@@ -41,6 +46,7 @@ MlpOptions MlpOptions::from_json(const io::Json& json, const std::string& where)
   keys.read("class_dim", o.class_dim);
   keys.read("num_classes", o.num_classes);
   keys.read("num_train_timesteps", o.num_train_timesteps);
+  keys.read("value", o.value);
   keys.done();
   keys.at_least("elements", static_cast<double>(o.elements), 1);
   keys.sizes("hidden", o.hidden);
@@ -60,6 +66,10 @@ ConditionedMlp::ConditionedMlp(int64_t in, int64_t out, const MlpOptions& o)
     register_module("class_embedding", *class_embedding_);
   }
   register_module("mlp", mlp_);
+  if (o.value) {
+    value_proj_ = std::make_unique<ZeroLinear>(2, o.hidden.front(), /*bias=*/false);
+    register_module("value_proj", *value_proj_);
+  }
 }
 
 Tensor ConditionedMlp::forward(const Tensor& z, const Tensor& timestep, const Condition& condition) {
@@ -70,7 +80,9 @@ Tensor ConditionedMlp::forward(const Tensor& z, const Tensor& timestep, const Co
   std::vector<Tensor> inputs{z, at::cos(angle).to(z.scalar_type()), at::sin(angle).to(z.scalar_type())};
   const Tensor label = class_of_items(condition, num_classes_, batch, device);
   if (class_embedding_) inputs.push_back(class_embedding_->forward(label).to(z.scalar_type()));
-  return mlp_.forward(at::cat(inputs, 1));
+  const Tensor value = value_of_items(condition, value_proj_ != nullptr, batch, device);
+  const Tensor shift = value_proj_ ? value_proj_->forward(value.to(z.scalar_type())) : Tensor();
+  return mlp_.output(mlp_.hidden(at::cat(inputs, 1), shift));
 }
 
 MlpDenoiser::MlpDenoiser(const MlpOptions& options) : options_(options), network_(options.elements, options.elements, options) {

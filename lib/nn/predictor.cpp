@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "nn/conv1d_predictor.h"
 #include "nn/data.h"
+#include "nn/linear_predictor.h"
 #include "nn/mlp_predictor.h"
 #include "nn/resnet.h"
 #include "nn/torchscript.h"
@@ -20,7 +21,7 @@ namespace plumb::nn {
 namespace {
 
 const std::string kFolder = "presets", kPrefix = "reward-", kGroup = "network", kTorchScript = "torchscript";
-const std::string kTypes = "resnet, conv1d, mlp or torchscript";
+const std::string kTypes = "resnet, conv1d, mlp, linear or torchscript";
 
 std::vector<std::string> preset_names() {
   std::vector<std::string> names;
@@ -45,10 +46,21 @@ std::string type_of(const io::Json& config, const std::string& where) {
   return config.at("type").get<std::string>();
 }
 
+/// Counts of words need letters, and no more of them than there are positions.
+void fit_words(io::Json& network, const io::Space& space, const std::string& where) {
+  if (space.type != "sequence") {
+    throw Error(Exit::kUsage, "--network", "counts of words need sequences, the items are " + space.text(), "linear takes any");
+  }
+  network["letters"] = static_cast<int64_t>(space.alphabet.size());
+  if (const int64_t k = LinearPredictorOptions::from_json(network, where).k; k > space.shape.at(0)) {
+    throw Error(Exit::kUsage, "--network", cat("words of ", k, " letters do not fit into ", space.text()), "a FILE.json with a smaller k");
+  }
+}
+
 /// Sets what the data decide: outputs, and channels or elements. The network must fit the items.
 void fit(io::Json& config, const std::string& type, const io::Space& space, int64_t outputs, const std::string& where) {
   if (type == kTorchScript) config["outputs"] = outputs;
-  if (type != "resnet" && type != "conv1d" && type != "mlp") return;
+  if (type != "resnet" && type != "conv1d" && type != "mlp" && type != "linear") return;
   if (config.contains("config") && !config.at("config").is_object()) throw Error(Exit::kUsage, where, "the network's config is not an object");
   io::Json& network = config["config"];
   const std::vector<int64_t> shape = make_codec(space, "--network")->model_shape();
@@ -60,7 +72,11 @@ void fit(io::Json& config, const std::string& type, const io::Space& space, int6
   }
   if (type == "resnet") network["in_channels"] = shape[0];
   if (type == "conv1d") network["channels"] = shape[0];
-  if (type == "mlp") network["elements"] = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+  const bool words = type == "linear" && network.value("features", io::Json("items")) == "kmer";
+  if (words) fit_words(network, space, where);
+  if (type == "mlp" || (type == "linear" && !words)) {
+    network["elements"] = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+  }
   network["outputs"] = outputs;
   if (type != "conv1d") return;
   if (const int64_t least = int64_t{1} << Conv1dPredictorOptions::from_json(network, where).blocks; shape[1] < least) {
@@ -73,11 +89,12 @@ void fit(io::Json& config, const std::string& type, const io::Space& space, int6
 
 std::unique_ptr<Predictor> make_predictor(const io::Json& config, const std::string& where) {
   const std::string type = type_of(config, where);
-  if (type == "resnet" || type == "conv1d" || type == "mlp") {
+  if (type == "resnet" || type == "conv1d" || type == "mlp" || type == "linear") {
     refuse_unknown(config, {"type", "config"}, where);
     const io::Json network = config.value("config", io::Json::object());
     if (type == "conv1d") return std::make_unique<Conv1dPredictor>(Conv1dPredictorOptions::from_json(network, where));
     if (type == "mlp") return std::make_unique<MlpPredictor>(MlpPredictorOptions::from_json(network, where));
+    if (type == "linear") return std::make_unique<LinearPredictor>(LinearPredictorOptions::from_json(network, where));
     return std::make_unique<ResNet>(ResNetOptions::from_json(network, where));
   }
   if (type == kTorchScript) {

@@ -2,12 +2,17 @@
 #include "nn/denoiser.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "core/error.h"
 #include "core/share.h"
 #include "core/text.h"
 #include "nn/data.h"
 #include "nn/denoiser_fit.h"
+#include "nn/lora.h"
+#include "nn/mixture_denoiser.h"
+#include "nn/subspace_denoiser.h"
 
 namespace plumb::nn {
 namespace {
@@ -23,7 +28,8 @@ std::vector<std::string> preset_names() {
   return names;
 }
 
-void set_if_open(io::Json& config, const char* key, int64_t value) {
+template <typename T>
+void set_if_open(io::Json& config, const char* key, T value) {
   if (!config.contains(key) || config.at(key).is_null()) config[key] = value;
 }
 
@@ -68,13 +74,21 @@ std::string type_of(const io::Json& denoiser) {
   return type != denoiser.end() && type->is_string() ? type->get<std::string>() : "";
 }
 
-bool has_timesteps(const std::string& type) { return type == "conv1d" || type == "mlp" || type == "subspace"; }
+bool has_timesteps(const std::string& type) { return type == "conv1d" || type == "mixture" || type == "mlp" || type == "subspace"; }
 
 /// Fills in what the items decide of a conv1d, mlp or subspace: their channels or size, and the classes.
 void fit_to_items(io::Json& config, const std::string& type, const io::Space& space, int64_t num_classes) {
   if (config.contains("config") && !config.at("config").is_object()) return;   // make_denoiser says so
   const std::vector<int64_t> shape = make_codec(space, "--denoiser")->model_shape();
   io::Json& network = config["config"];
+  if (type == "mixture") {   // says itself how large an item is
+    const int64_t elements = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+    if (num_classes > 0) throw Error(Exit::kUsage, "--denoiser", "a mixture knows no classes", "--unconditional");
+    if (const int64_t own = MixtureOptions::from_json(network, "--denoiser").elements(); own != elements) {
+      throw Error(Exit::kUsage, "--denoiser", cat("the mixture's centres have ", own, " coordinates, the items are ", space.text()));
+    }
+    return;
+  }
   if (type == "conv1d") {
     if (shape.size() != 2) {
       throw Error(Exit::kUsage, "--denoiser", "a conv1d needs sequences or items of shape [C,L], not " + space.text(), "mlp takes any");
@@ -96,10 +110,62 @@ void fit_timesteps(io::Json& denoiser, int64_t num_train_timesteps) {
   }
 }
 
+void fit_masked(io::Json& denoiser, int64_t letters) {
+  const std::string type = type_of(denoiser);
+  if (type == "torchscript") return;
+  if (type != "conv1d") throw Error(Exit::kUsage, "--denoiser", "masked letters need a conv1d network, not '" + type + "'", "sequence or sequence-masked");
+  if (denoiser.contains("config") && !denoiser.at("config").is_object()) return;  // make_denoiser says so
+  io::Json& network = denoiser["config"];
+  if (network.contains("channels") && network.at("channels") == letters) network["channels"] = letters + 1;  // as fitted to the items alone
+  set_if_open(network, "channels", letters + 1);
+  set_if_open(network, "out_channels", letters);
+  set_if_open(network, "use_time", false);
+  if (network.at("channels") != letters + 1 || network.at("out_channels") != letters) {
+    throw Error(Exit::kUsage, "--denoiser", cat("masked sequences of ", letters, " letters need channels ", letters + 1, " and out_channels ", letters),
+                "leave both out");
+  }
+}
+
 void check_prediction_type(const io::Json& denoiser, const std::string& prediction_type) {
-  if (type_of(denoiser) != "subspace" || prediction_type == "sample") return;
-  throw Error(Exit::kUsage, "--prediction-type", "a subspace network predicts the clean sample, not " + prediction_type,
-              "--prediction-type sample");
+  const std::string type = type_of(denoiser);
+  if (type == "subspace" && prediction_type != "sample") {
+    throw Error(Exit::kUsage, "--prediction-type", "a subspace network predicts the clean sample, not " + prediction_type,
+                "--prediction-type sample");
+  }
+  if (type == "mixture" && prediction_type != "epsilon") {
+    throw Error(Exit::kUsage, "--prediction-type", "a mixture predicts the noise, not " + prediction_type, "--prediction-type epsilon");
+  }
+}
+
+void fit_schedule(Denoiser& denoiser, const std::vector<double>& alphas_cumprod) {
+  if (auto* mixture = dynamic_cast<MixtureDenoiser*>(&denoiser)) mixture->set_noise_levels(alphas_cumprod);
+  if (auto* subspace = dynamic_cast<SubspaceDenoiser*>(&denoiser)) subspace->set_noise_levels(alphas_cumprod);
+}
+
+void fit_value(io::Json& denoiser) {
+  const std::string type = type_of(denoiser);
+  if (type == "torchscript") throw Error(Exit::kUsage, "--condition", "a TorchScript network takes no value");
+  if (type == "mixture") throw Error(Exit::kUsage, "--condition", "a mixture takes no value");
+  if (type == "unet2d") {
+    denoiser["value"] = true;
+  } else if (has_timesteps(type) && (!denoiser.contains("config") || denoiser.at("config").is_object())) {
+    denoiser["config"]["value"] = true;
+  }
+}
+
+std::unique_ptr<Denoiser> with_value(Denoiser& network, uint64_t seed) {
+  if (has_lora(network)) merge_lora(network);
+  io::Json config = network.config();
+  fit_value(config);
+  auto wider = make_denoiser(config, "--init");
+  initialise(*wider, seed);
+  NamedTensors values = wider->state();
+  for (const auto& [name, tensor] : network.state()) {
+    const auto own = std::find_if(values.begin(), values.end(), [&, &key = name](const auto& entry) { return entry.first == key; });
+    if (own != values.end()) own->second = tensor;
+  }
+  wider->load_state(values, "--init");
+  return wider;
 }
 
 io::Json denoiser_preset(const std::string& preset, const io::Space& space, int64_t num_classes) {

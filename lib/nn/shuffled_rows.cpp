@@ -14,21 +14,23 @@
 
 namespace plumb::nn {
 
-ShuffledRows::ShuffledRows(const io::H5Reader& file, std::vector<std::string> datasets, int64_t rows, uint64_t seed,
+ShuffledRows::ShuffledRows(const io::H5Reader& file, const std::vector<std::string>& datasets, int64_t rows, uint64_t seed,
                            int64_t buffer_bytes)
-    : file_(file), datasets_(std::move(datasets)), rows_(rows), seed_(seed) {
+    : rows_(rows), seed_(seed) {
   if (rows < 1) throw Error(Exit::kBadInput, file.path(), "has no rows to train on");
-  for (size_t i = 0; i < datasets_.size(); ++i) {
-    const io::DatasetInfo info = file.info(datasets_[i]);
-    if (info.shape.empty() || info.shape.front() != rows) {
-      throw Error(Exit::kBadInput, file.path(), cat("dataset '", datasets_[i], "' has shape ", shape_text(info.shape),
-                  ", expected ", rows, " rows"));
-    }
-    row_bytes_ += std::accumulate(info.shape.begin() + 1, info.shape.end(), static_cast<int64_t>(io::size_of(info.type)),
-                                  std::multiplies<>());
-  }
+  for (const std::string& dataset : datasets) add(file, dataset);
   block_rows_ = std::max<int64_t>(1, (int64_t{1} << 20) / std::max<int64_t>(1, row_bytes_));
   blocks_per_group_ = std::max<int64_t>(1, buffer_bytes / (block_rows_ * std::max<int64_t>(1, row_bytes_)));
+}
+
+void ShuffledRows::add(const io::H5Reader& file, const std::string& dataset) {
+  const io::DatasetInfo info = file.info(dataset);
+  if (info.shape.empty() || info.shape.front() != rows_) {
+    throw Error(Exit::kBadInput, file.path(), cat("dataset '", dataset, "' has shape ", shape_text(info.shape), ", expected ", rows_, " rows"));
+  }
+  row_bytes_ += std::accumulate(info.shape.begin() + 1, info.shape.end(), static_cast<int64_t>(io::size_of(info.type)), std::multiplies<>());
+  columns_.push_back({&file, dataset});
+  group_ = SIZE_MAX;
 }
 
 int64_t ShuffledRows::buffer_bytes() const { return std::min(rows_, blocks_per_group_ * block_rows_) * row_bytes_; }
@@ -55,12 +57,12 @@ void ShuffledRows::load_group(size_t group) {
   const std::vector<int64_t> order = permutation(count, random);
   const at::Tensor destination = at::tensor(order, at::kLong);  // where each row goes
   buffers_.clear();
-  for (const std::string& dataset : datasets_) {
+  for (const Column& column : columns_) {
     at::Tensor buffer;
     int64_t position = 0;
     for (size_t i = first_block; i < end_block; ++i) {
       const int64_t first = blocks_[i] * block_rows_;
-      const at::Tensor block = read_rows(file_, dataset, first, std::min(block_rows_, rows_ - first));
+      const at::Tensor block = read_rows(*column.file, column.dataset, first, std::min(block_rows_, rows_ - first));
       if (!buffer.defined()) {
         std::vector<int64_t> shape = block.sizes().vec();
         shape[0] = count;
@@ -75,7 +77,7 @@ void ShuffledRows::load_group(size_t group) {
 }
 
 std::vector<at::Tensor> ShuffledRows::take(int64_t first, int64_t count) {
-  std::vector<std::vector<at::Tensor>> pieces(datasets_.size());
+  std::vector<std::vector<at::Tensor>> pieces(columns_.size());
   while (count > 0) {
     const int64_t position = first % rows_;
     if (first / rows_ != epoch_) load_epoch(first / rows_);
@@ -83,7 +85,7 @@ std::vector<at::Tensor> ShuffledRows::take(int64_t first, int64_t count) {
     const size_t group = static_cast<size_t>(next - group_starts_.begin()) - 1;
     if (group != group_) load_group(group);
     const int64_t here = std::min(count, group_starts_[group + 1] - position);
-    for (size_t i = 0; i < datasets_.size(); ++i) {
+    for (size_t i = 0; i < columns_.size(); ++i) {
       pieces[i].push_back(buffers_[i].narrow(0, position - group_starts_[group], here));
     }
     first += here;

@@ -20,8 +20,11 @@ class ShuffledRows {
  public:
   /// `datasets`: names of the datasets to read in step, e.g. {"images", "label"}; all have `rows` rows. The first
   /// decides the size of a block. The file must outlive this object.
-  ShuffledRows(const io::H5Reader& file, std::vector<std::string> datasets, int64_t rows, uint64_t seed,
+  ShuffledRows(const io::H5Reader& file, const std::vector<std::string>& datasets, int64_t rows, uint64_t seed,
                int64_t buffer_bytes = int64_t{64} << 20);
+
+  /// One more dataset to read in step, of this or another file, which must outlive this object.
+  void add(const io::H5Reader& file, const std::string& dataset);
 
   int64_t rows() const { return rows_; }
   int64_t buffer_bytes() const;   ///< memory of the shuffle buffer, in bytes
@@ -33,9 +36,12 @@ class ShuffledRows {
   void load_epoch(int64_t epoch);
   void load_group(size_t group);
 
-  const io::H5Reader& file_;
-  std::vector<std::string> datasets_;
-  int64_t rows_, block_rows_, blocks_per_group_;
+  struct Column {
+    const io::H5Reader* file;
+    std::string dataset;
+  };
+  std::vector<Column> columns_;
+  int64_t rows_, block_rows_ = 0, blocks_per_group_ = 0;
   uint64_t seed_;
   int64_t row_bytes_ = 0;
   int64_t epoch_ = -1;                  // the epoch whose order is in blocks_

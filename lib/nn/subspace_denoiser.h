@@ -13,22 +13,29 @@ namespace plumb::nn {
 /// Source: the score of data on a subspace, Chen et al. 2023, "Score approximation, estimation and distribution recovery of diffusion
 /// models on low-dimensional data"; used for rewards by Yuan et al. 2023, "Reward-directed conditional diffusion".
 /// A LoRA adapter changes m and leaves V.
-/// Config form: {"type":"subspace","config":{MlpOptions, "subspace_dim": d}}; hidden is 256-256 where absent.
+/// residual: x0_hat = V ( sqrt(a) V^T x_t + sqrt(1 - a) m ), a = alphas_cumprod_t: the first term is the posterior mean of coordinates
+/// that are standard normal, and m, minus the velocity of the coordinates, has their scale at all t (Salimans & Ho 2022, app. D). It needs
+/// the noise levels, the buffer "alphas_cumprod" [num_train_timesteps], which set_noise_levels() fills before training.
+/// Config form: {"type":"subspace","config":{MlpOptions, "subspace_dim": d, "residual": false}}; hidden is 256-256 where absent.
 class SubspaceDenoiser : public Denoiser {
  public:
-  SubspaceDenoiser(const MlpOptions& options, int64_t subspace_dim);
+  SubspaceDenoiser(const MlpOptions& options, int64_t subspace_dim, bool residual = false);
   /// From the config form's "config". Throws Error(kUsage).
   static std::unique_ptr<SubspaceDenoiser> from_json(io::Json json, const std::string& where);
   Tensor forward(const Tensor& x_t, const Tensor& timestep, const Condition& condition) override;
   Tensor basis() const;   ///< V, [elements,d]
+  void set_noise_levels(const std::vector<double>& alphas_cumprod);   ///< of the schedule; no effect without residual
   int64_t num_classes() const override { return options_.num_classes; }
+  bool takes_value() const override { return options_.value; }
   io::Json config() const override;
   void reset_parameters(WeightInit& init) override;
 
  private:
   MlpOptions options_;
   int64_t dim_;
+  bool residual_;
   Tensor free_;            // "basis", [elements,d]
+  Tensor alphas_cumprod_;  // [num_train_timesteps] float32; undefined without residual
   ConditionedMlp network_;
 };
 

@@ -13,7 +13,7 @@ constexpr double kFourierScale = 16;      // Song et al. 2021 (score SDE), appen
 
 }  // namespace
 
-UNet2D::UNet2D(const UNet2DOptions& options, int64_t patch, bool null_class)
+UNet2D::UNet2D(const UNet2DOptions& options, int64_t patch, bool null_class, bool value)
     : options_(options), patch_(patch), null_class_(null_class), conv_in_(options.in_channels, options.block_out_channels[0], 3, 1, 1) {
   const UNet2DOptions& o = options_;
   const std::vector<int64_t>& channels = o.block_out_channels;
@@ -72,6 +72,10 @@ UNet2D::UNet2D(const UNet2DOptions& options, int64_t patch, bool null_class)
   conv_out_ = std::make_unique<Conv2d>(channels[0], o.out_channels, 3, 1, 1);
   register_module("conv_norm_out", *conv_norm_out_);
   register_module("conv_out", *conv_out_);
+  if (value) {   // last, so that the other weights are drawn as without it
+    value_embedding_ = std::make_unique<ValueEmbedding>(temb);
+    register_module("value_embedding", *value_embedding_);
+  }
 }
 
 int64_t UNet2D::num_classes() const {
@@ -82,6 +86,7 @@ io::Json UNet2D::config() const {
   io::Json json{{"type", "unet2d"}};
   if (patch_ != 1) json["patch"] = patch_;
   if (options_.num_class_embeds && !null_class_) json["null_class"] = false;
+  if (value_embedding_) json["value"] = true;
   json["config"] = options_.to_json();
   return json;
 }
@@ -114,7 +119,7 @@ Tensor UNet2D::embed_label(Tensor label, int64_t batch) {
   return label.to(type);
 }
 
-Tensor UNet2D::embed(const Tensor& timestep, const Tensor& label, int64_t batch) {
+Tensor UNet2D::embed(const Tensor& timestep, const Condition& condition, int64_t batch) {
   if (timestep.dim() > 1 || (timestep.numel() != batch && timestep.numel() != 1)) {
     throw Error(Exit::kBadInput, "timestep", cat("is ", shape_text(timestep.sizes().vec()), " for a batch of ", batch));
   }
@@ -122,8 +127,10 @@ Tensor UNet2D::embed(const Tensor& timestep, const Tensor& label, int64_t batch)
   const Tensor t = timestep.to(device).reshape({-1}).expand({batch});
   const Tensor wave = learned_time_ ? learned_time_->forward(t.to(at::kLong)) : project_time(t.to(at::kFloat));
   Tensor temb = time_embedding_->forward(wave.to(conv_in_.weight().scalar_type()));
-  const Tensor classes = embed_label(label.defined() ? label.to(device) : label, batch);
-  return classes.defined() ? temb + classes : temb;
+  const Tensor classes = embed_label(condition.label.defined() ? condition.label.to(device) : condition.label, batch);
+  if (classes.defined()) temb = temb + classes;
+  const Tensor value = value_of_items(condition, takes_value(), batch, device);
+  return value_embedding_ ? temb + value_embedding_->forward(value) : temb;
 }
 
 void UNet2D::check_input(const Tensor& x) const {
@@ -139,7 +146,7 @@ Tensor UNet2D::forward(const Tensor& x_t, const Tensor& timestep, const Conditio
   check_input(x_t);
   Tensor x = options_.center_input_sample ? 2 * x_t - 1.0 : x_t;
   if (patch_ > 1) x = at::pixel_unshuffle(x, patch_);
-  const Tensor temb = at::silu(embed(timestep, condition.label, x.size(0)));   // each block's projection is of its silu
+  const Tensor temb = at::silu(embed(timestep, condition, x.size(0)));   // each block's projection is of its silu
 
   x = conv_in_.forward(x);
   std::vector<Tensor> skips{x};

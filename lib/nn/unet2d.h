@@ -44,18 +44,20 @@ struct UNet2DOptions {
   io::Json to_json() const;   ///< all keys
 };
 
-/// Config form: {"type":"unet2d","patch":f,"null_class":true,"config":{UNet2DOptions}}. patch folds f x f pixels into channels
+/// Config form: {"type":"unet2d","patch":f,"null_class":true,"value":false,"config":{UNet2DOptions}}. patch folds f x f pixels into channels
 /// before the network and back after it (in_channels and out_channels count folded channels). null_class: the last row of the
-/// class table is "no class" (models trained here); false for imported tables without one.
+/// class table is "no class" (models trained here); false for imported tables without one. value: conditioned on a value, whose
+/// embedding is added to the time embedding.
 class UNet2D : public Denoiser {
  public:
-  explicit UNet2D(const UNet2DOptions& options, int64_t patch = 1, bool null_class = true);
+  explicit UNet2D(const UNet2DOptions& options, int64_t patch = 1, bool null_class = true, bool value = false);
   Tensor forward(const Tensor& x_t, const Tensor& timestep, const Condition& condition) override;
   int64_t num_classes() const override;
+  bool takes_value() const override { return value_embedding_ != nullptr; }
   io::Json config() const override;
 
  private:
-  Tensor embed(const Tensor& timestep, const Tensor& label, int64_t batch);
+  Tensor embed(const Tensor& timestep, const Condition& condition, int64_t batch);
   Tensor embed_label(Tensor label, int64_t batch);
   Tensor project_time(const Tensor& timestep);   // [B] -> [B,timestep_input_dim]
   void check_input(const Tensor& x_t) const;
@@ -75,6 +77,7 @@ class UNet2D : public Denoiser {
   std::unique_ptr<MidBlock> mid_block_;
   std::unique_ptr<GroupNorm> conv_norm_out_;
   std::unique_ptr<Conv2d> conv_out_;
+  std::unique_ptr<ValueEmbedding> value_embedding_;
 };
 
 }  // namespace plumb::nn

@@ -83,6 +83,10 @@ int64_t RewardFit::total_steps() const {
   });
 }
 
+TargetScale RewardFit::scale_of(const Split& split) const {
+  return options_.type == "regressor" && !options_.ridge ? target_scale(target_, split.train) : TargetScale{};
+}
+
 std::unique_ptr<nn::Predictor> RewardFit::make_network(const Run& run) const {
   std::unique_ptr<nn::Predictor> network;
   if (run.member >= 0) {
@@ -103,7 +107,7 @@ void RewardFit::start() {
   RewardTrainingOptions options = options_;
   std::optional<TargetScale> scale;
   if (run.member >= 0) {
-    scale = target_scale(target_, split.train);   // that of all items: members share their units
+    scale = scale_of(split);   // that of all items: members share their units
     split.train = resample(split.train, options_.seed, run.member);
     options.seed = member_seed(options_.seed, run.member);
   }
@@ -163,7 +167,7 @@ void RewardFit::restore(const nn::Checkpoint& checkpoint) {
 FittedReward RewardFit::assemble(bool choosing, UncertaintyOptions settings) {
   const Split& split = split_of(choosing);
   FittedReward fitted;
-  if (options_.type == "regressor") fitted.scale = target_scale(target_, split.train);
+  fitted.scale = scale_of(split);
   std::vector<std::unique_ptr<nn::Predictor>> networks;
   for (size_t k = 0; k < runs_.size(); ++k) {
     if (runs_[k].choosing == choosing) networks.push_back(std::move(networks_[k]));

@@ -51,6 +51,7 @@ class RewardFit {
     int64_t member;   // -1: the only one
   };
   const Split& split_of(bool choosing) const { return choosing ? extremes_.rest : split_; }
+  TargetScale scale_of(const Split& split) const;   // of a regressor's targets; the identity for ridge regression
   std::unique_ptr<nn::Predictor> make_network(const Run& run) const;
   void start();       // the trainer of run_
   void end_run();

@@ -12,6 +12,8 @@
 #include "core/error.h"
 #include "core/philox.h"
 #include "core/text.h"
+#include "nn/linear_predictor.h"
+#include "rewards/ridge.h"
 
 namespace plumb::rewards {
 namespace {
@@ -84,6 +86,7 @@ TargetScale target_scale(const Tensor& target, const std::vector<int64_t>& rows)
 }
 
 int64_t planned_steps(int64_t train, const RewardTrainingOptions& options) {
+  if (options.ridge) return 1;
   if (options.steps > 0) return options.steps;
   return std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(train) / static_cast<double>(options.batch_size)));
 }
@@ -155,7 +158,9 @@ RewardTrainer::RewardTrainer(nn::Predictor& predictor, const ItemRows& items, co
   const int64_t pass = std::max<int64_t>(1, (train + options.batch_size - 1) / options.batch_size);
   total_steps_ = planned_steps(train, options);
   evaluate_every_ = options.evaluate_every > 0 ? options.evaluate_every : pass;
-  if (options.type == "regressor") {
+  if (options.ridge) {
+    if (!dynamic_cast<nn::LinearPredictor*>(&predictor)) throw Error(Exit::kUsage, "--ridge", "needs a linear network", "--network linear, or kmer");
+  } else if (options.type == "regressor") {
     scale_ = scale ? *scale : target_scale(target, split_.train);
     target_ = ((target - scale_.mean) / scale_.std).to(at::kFloat);
   }
@@ -190,7 +195,26 @@ double RewardTrainer::learning_rate() const {
   return options_.lr * 0.5 * (1 + std::cos(3.14159265358979323846 * static_cast<double>(steps_done_ - warmup) / span));
 }
 
+RewardTrainingRecord RewardTrainer::ridge_step() {
+  const at::NoGradGuard no_grad;
+  auto& linear = dynamic_cast<nn::LinearPredictor&>(predictor_);
+  RidgeFit fit(linear.feature_dimension(), options_.ridge_intercept);
+  for (size_t begin = 0; begin < split_.train.size(); begin += kPredictBatch) {
+    const size_t end = std::min(split_.train.size(), begin + kPredictBatch);
+    const std::vector<int64_t> rows(split_.train.begin() + static_cast<std::ptrdiff_t>(begin), split_.train.begin() + static_cast<std::ptrdiff_t>(end));
+    const Tensor x = linear.features(codec_.encode(items_.take(rows)).to(device_));
+    fit.add(x.to(at::kCPU, at::kDouble), target_.index_select(0, index_tensor(rows)));
+  }
+  const RidgeFit::Solution solution = fit.solve(*options_.ridge);
+  linear.set_head(solution.theta.unsqueeze(0), at::full({1}, solution.intercept, at::kDouble));
+  steps_done_ = 1;
+  RewardTrainingRecord record{.step = 1, .loss = check_finite(solution.mean_square, "loss"), .held_out_loss = kNaN};
+  if (!split_.held_out.empty()) evaluate(record);
+  return record;
+}
+
 RewardTrainingRecord RewardTrainer::step() {
+  if (options_.ridge) return ridge_step();
   const int64_t first = steps_done_ * options_.batch_size;
   const std::vector<int64_t> rows = examples(first, options_.batch_size);
   Tensor x = codec_.encode(items_.take(rows));

@@ -63,7 +63,8 @@ struct RewardTrainingRecord {
 /// Order, augmentation and noise are functions of (seed, example number): a restored trainer goes on bit for bit.
 class RewardTrainer {
  public:
-  /// `target`: [N] int64 classes, or float64 raw rewards; those are standardised by `scale`, if absent by target_scale of the training items.
+  /// `target`: [N] int64 classes, or float64 raw rewards; those are standardised by `scale`, if absent by target_scale of the training items,
+  /// but for options.ridge, which needs a LinearPredictor (Error(kUsage) otherwise), takes them as they are and has one step.
   RewardTrainer(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const Tensor& target, Split split,
                 const RewardTrainingOptions& options, at::Device device, std::optional<TargetScale> scale = std::nullopt);
   RewardTrainingRecord step();
@@ -80,6 +81,7 @@ class RewardTrainer {
 
  private:
   Tensor loss(const Tensor& outputs, const Tensor& target, double smoothing) const;
+  RewardTrainingRecord ridge_step();   ///< the closed form of options.ridge, the only step of such a run
   std::vector<int64_t> examples(int64_t first, int64_t count);
   void evaluate(RewardTrainingRecord& record);
   double learning_rate() const;

@@ -55,8 +55,9 @@ void need_nucleic(const RewardSpec& spec);
 /// Throws Error(kBadInput) naming the item and position unless all codes [B,L] are below `letters`.
 void check_codes(const Tensor& codes, int64_t letters, int64_t first, const std::string& name);
 
-/// Model space [B,K,L] -> letter probabilities softmax(x0 / 0.1) over K: near one-hot for letters at -1 and +1. Source: the code of
-/// Uehara et al. 2024, "Bridging model-based optimization and generative modeling via conservative fine-tuning of diffusion models".
+/// Model space [B,K,L] -> letter probabilities softmax(u / 0.1) over K with u = (x0 + 1) / 2, since the softmax is that of points of the
+/// simplex and letters here are at -1 and +1. A finished letter of four gets 1 - 1.4e-4. Source: the code of Uehara et al. 2024, "Bridging
+/// model-based optimization and generative modeling via conservative fine-tuning of diffusion models".
 Tensor letter_probabilities(const Tensor& x0);
 
 /// "FILE[,TEXT]...": the file is the longest part before a comma that is a file, since names may hold commas.

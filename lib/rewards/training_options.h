@@ -29,6 +29,8 @@ struct RewardTrainingOptions {
   int64_t patience = 0;             ///< evaluations without a better held-out loss before stopping; 0: never
   double below = 1;                 ///< regressor: only items whose target is at or below this quantile of all targets
   UncertaintyOptions uncertainty;   ///< regressor
+  std::optional<double> ridge;      ///< regressor, linear network: lambda of the closed form, instead of steps
+  bool ridge_intercept = false;
   bool calibrate = false;           ///< classifier: fit a temperature on held-out items
   uint64_t seed = 0;
 };
@@ -57,8 +59,12 @@ inline void describe(OptionTable& t, RewardTrainingOptions& o) {
   t.add("evaluate-every", &o.evaluate_every, "steps between evaluations on held-out items; 0 = once a pass").range(0, 1e9);
   t.add("patience", &o.patience, "stop after this many evaluations without a better held-out loss; 0 = never").range(0, 1e6);
   t.add("calibrate", &o.calibrate, "classifier: fit a temperature to the held-out items");
-  describe(t, o.uncertainty);
   t.add("seed", &o.seed, "seed of weights, split, order, noise and augmentation");
+  t.group("Closed form");
+  t.add("ridge", &o.ridge, "regressor with --network linear or kmer: (X^T X + LAMBDA I)^-1 X^T y instead of training by steps; no target or feature is "
+        "centred or scaled").metavar("LAMBDA").range(0, 1e12);
+  t.add("ridge-intercept", &o.ridge_intercept, "with --ridge: add a constant, which is not penalised");
+  describe(t, o.uncertainty);
 }
 
 }  // namespace plumb::rewards

@@ -17,7 +17,7 @@ const std::vector<std::pair<std::string, std::string>> kUses{
 
 /// What only a network that is trained by steps has.
 const std::vector<std::string> kTraining{"network", "epochs", "steps", "batch-size", "lr", "lr-warmup", "weight-decay", "grad-clip", "flip", "shift",
-                                         "evaluate-every", "patience"};
+                                         "evaluate-every", "patience", "ridge", "ridge-intercept"};
 
 [[noreturn]] void refuse(const std::string& option, const std::string& with) {
   throw Error(Exit::kUsage, "--" + option, "has no meaning " + with);
@@ -36,6 +36,7 @@ void check_uncertainty_options(const UncertaintyOptions& o, bool classifier, con
   }
   if (was_set("kappa") && o.penalty != "mean-std") refuse("kappa", "with --penalty " + o.penalty);
   if (was_set("softmin-tau") && o.penalty != "softmin") refuse("softmin-tau", "without --penalty softmin");
+  if (was_set("prior-scale") && was_set("ridge")) refuse("prior-scale", "with --ridge");
   if (was_set("clusters") && o.choose == 0) refuse("clusters", "without --choose-scale");
   if (o.choose == 0) return;
   if (o.type == "bootstrap" && o.penalty != "mean-std") refuse("choose-scale", "with --penalty " + o.penalty + ", which has no scale");

@@ -65,6 +65,7 @@ std::vector<Column> item_columns(const Manifest& input, const Manifest& items) {
     }
   }
   if (file->has("prompt")) columns.push_back(prompt_column(*file, items));
+  if (file->has("target")) columns.push_back(column<float>(file, items, "target", Type::kF32, "target", number));
   if (file->has("value")) columns.push_back(column<float>(file, items, "value", Type::kF32, "value", number));
   std::set<std::string> seen;
   for (const Manifest& scores : input.find_all("scores")) {

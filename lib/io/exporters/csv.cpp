@@ -1,4 +1,4 @@
-// One line an item (RFC 4180): index, the letters of a sequence, label, class, prompt, value, and each reward that was given to
+// One line an item (RFC 4180): index, the letters of a sequence, label, class, prompt, target, value, and each reward that was given to
 // the items.   SPDX-License-Identifier: Apache-2.0
 #include "io/exporter.h"
 #include "io/exporters/columns.h"

@@ -4,8 +4,9 @@
   idx       img.idx lab.idx      12 grey 4x4 images of 3 classes (image i has all pixels 20 i), IDX
   patches   patches.idx patches-lab.idx   160 grey 8x8 images: class 0 bright on the left, 1 on the right, IDX
   vectors   v.npy                6 vectors of 3 float32, NPY
-  plane     plane.npy plane.txt  120 points of the plane in three heaps, float32, and a value for each
+  heaps     heaps.npy heaps.txt  120 points of the plane in three heaps, float32, and a value for each
   far       w.npy                the vectors plus 2
+  plane     plane.npy            4 points of the plane; support-x.npy support.npz: a vector of 4 and a subspace of 2 axes with theta
   few       few.npy              4 vectors of 5
   unet      unet/                a diffusers folder with two tensors, float32
   sequences dna.h5 rna.h5 pep.h5  datasets of 64 sequences of 16 letters, written as HDF5 byte by byte: DNA and RNA of 2 classes (more A, more G)
@@ -20,6 +21,7 @@ import pathlib
 import random
 import struct
 import sys
+import zipfile
 
 
 def npy(path, descr, shape, data):
@@ -49,16 +51,26 @@ def vectors():
     npy("nan.npy", "<f4", (6, 3), struct.pack("<18f", *([1.0] * 16), float("nan"), 0.5))
 
 
-def plane():
+def heaps():
     draw = random.Random(1)
     points = [(3 * (i % 3) - 3 + draw.gauss(0, 0.4), draw.gauss(0, 0.4)) for i in range(120)]
-    npy("plane.npy", "<f4", (120, 2), struct.pack("<240f", *[v for point in points for v in point]))
-    with open("plane.txt", "w") as out:
+    npy("heaps.npy", "<f4", (120, 2), struct.pack("<240f", *[v for point in points for v in point]))
+    with open("heaps.txt", "w") as out:
         out.writelines(f"{x + draw.gauss(0, 0.05):.6f}\n" for x, _ in points)
 
 
 def far():
     npy("w.npy", "<f4", (6, 3), struct.pack("<18f", *range(2, 20)))
+
+
+def plane():
+    npy("plane.npy", "<f4", (4, 2), struct.pack("<8f", 3, 0, 3, 3, 1.5, 1.5, 0, 0))
+    npy("support-x.npy", "<f8", (1, 4), struct.pack("<4d", 1, -2, 0.3, 0.4))
+    npy("A.npy", "<f8", (4, 2), struct.pack("<8d", 1, 0, 0, 1, 0, 0, 0, 0))
+    npy("theta.npy", "<f8", (4,), struct.pack("<4d", 0.6, 0.8, 0, 0))
+    with zipfile.ZipFile("support.npz", "w") as archive:
+        for name in ("A.npy", "theta.npy"):
+            archive.write(name)
 
 
 def few():
@@ -176,4 +188,5 @@ def bad():
 
 if __name__ == "__main__":
     for what in sys.argv[1:]:
-        {"idx": idx, "patches": patches, "vectors": vectors, "plane": plane, "far": far, "few": few, "sequences": sequences, "unet": unet, "tiny": tiny, "bad": bad}[what]()
+        {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "plane": plane, "heaps": heaps, "sequences": sequences, "unet": unet,
+         "tiny": tiny, "bad": bad}[what]()

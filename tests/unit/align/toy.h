@@ -100,6 +100,7 @@ struct Toy {
   static PolicyOptions policy_options(const FinetuneOptions& o) {
     return {.num_inference_steps = o.sampler_steps,
             .eta = o.eta,
+            .variance = chain_variance(o),
             .guidance_scale = o.guidance_scale,
             .reduce = diffusion::parse_reduce(o.logprob_reduce),
             .max_step_gain = o.max_step_gain,

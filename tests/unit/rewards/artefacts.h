@@ -7,6 +7,7 @@
 
 #include "helpers.h"
 #include "io/artefact.h"
+#include "io/npy.h"
 #include "nn/data.h"
 #include "nn/denoiser.h"
 #include "nn/predictor.h"
@@ -52,6 +53,32 @@ inline std::string write_classifier(const std::string& path, double temperature 
 inline std::string write_regressor(const std::string& path, double mean, double std) {
   return write_reward(path, small_resnet(1), {{"type", "regressor"}, {"target", {{"name", "x"}, {"mean", mean}, {"std", std}}}});
 }
+
+/// The subspace of reward off-support in case off_support: the first two of four axes.
+inline std::string write_support(const std::string& path, const std::vector<double>& basis = {1, 0, 0, 1, 0, 0, 0, 0},
+                                 const std::vector<double>& theta = {0.6, 0.8, 0, 0}) {
+  io::write_npz(path, {{"A", io::npy_bytes({static_cast<int64_t>(basis.size()) / 2, 2}, basis)},
+                       {"theta", io::npy_bytes({static_cast<int64_t>(theta.size())}, theta)}});
+  return path;
+}
+
+/// Case `name` of tests/numeric/offline-design.json.
+inline io::Json design_case(const std::string& name) {
+  const io::Json file = reference("offline-design.json");
+  for (const io::Json& c : file.at("cases")) {
+    if (c.at("name") == name) return c;
+  }
+  FAIL("there is no case ", name);
+  return {};
+}
+
+inline at::Tensor matrix(const io::Json& rows) {
+  const auto values = rows.get<std::vector<std::vector<double>>>();
+  std::vector<at::Tensor> parts;
+  for (const std::vector<double>& row : values) parts.push_back(at::tensor(row, at::kDouble));
+  return at::stack(parts);
+}
+inline at::Tensor vector(const io::Json& values) { return at::tensor(values.get<std::vector<double>>(), at::kDouble); }
 
 /// Writes images (and labels) as a dataset artefact and returns its manifest.
 inline io::Manifest write_dataset(const std::string& path, const at::Tensor& images, const at::Tensor& label = {}) {

@@ -22,17 +22,19 @@ TEST_CASE("gc: alone as in a batch, the two forms agree, gradient") {
   auto reward = make_reward("gc", sequence_space(12), at::kCPU);
   const at::Tensor codes = random_codes(7, 12);
   check_alone_equals_batch(*reward, codes, {}, 0.0);
-  const at::Tensor relaxed = reward->score_differentiable(model_space(codes), {});
-  CHECK((relaxed - reward->score({codes, {}, 0})).abs().max().item<double>() < 1e-7);  // exp(-20) of each other letter
+  const at::Tensor relaxed = reward->score_differentiable(model_space(codes) * 2, {});
+  CHECK((relaxed - reward->score({codes, {}, 0})).abs().max().item<double>() < 1e-7);  // exp(-20) of each other letter where letters are at -2 and +2
   check_jacobian(*reward, soft_sequences(2, 4, 12), {}, 1e-5, 1e-6);
 }
 
-TEST_CASE("letter probabilities: simplex_softmax_input") {
+TEST_CASE("letter probabilities: simplex_softmax_input, from model space in [-1,1]") {
   const io::Json file = reference("offline-design.json");
   for (const io::Json& c : file.at("cases")) {
     if (c.at("name") != "simplex_softmax_input") continue;
     const auto x = c.at("inputs").at("x").get<std::vector<double>>(), want = c.at("expected").at("p").get<std::vector<double>>();
-    const at::Tensor p = letter_probabilities(at::tensor(x, at::kDouble).view({1, 4, 1}));
+    const at::Tensor p = letter_probabilities(at::tensor(x, at::kDouble).view({1, 4, 1}) * 2 - 1);
+    const at::Tensor finished = letter_probabilities(model_space(codes_of({"G"})));
+    CHECK(finished[0][2][0].item<double>() == doctest::Approx(1 / (1 + 3 * std::exp(-10.0))).epsilon(1e-12));
     for (int64_t k = 0; k < 4; ++k) CHECK(std::abs(p[0][k][0].item<double>() - want[static_cast<size_t>(k)]) < c.at("atol").get<double>());
     return;
   }

@@ -118,11 +118,13 @@ TEST_CASE("each reward of the registry: a gradient that is that of central diffe
                                                        {"exec", ":cat"},
                                                        {"kmer", ":AC"},
                                                        {"learned", ":" + regressor},
+                                                       {"off-support", ":" + write_support(folder / "a.npz")},
                                                        {"pwm", ":" + write_matrices(folder / "m.jaspar") + ",MA0001.1"},
                                                        {"table", ":" + write_table(folder / "t.tsv")},
                                                        {"torchscript", ":" + source_dir() + "/tests/unit/rewards/data/mean_square.pt"}};
   const std::map<std::string, io::Space> space = {{"brisque", image_space(1, 14, 14)},  // it refuses smaller ones
                                                   {"gc", sequence_space(12)}, {"kmer", sequence_space(12)},
+                                                  {"landscape", {"vector", {2}, ""}}, {"off-support", {"vector", {4}, ""}},
                                                   {"pwm", sequence_space(12)}, {"table", sequence_space(2)}};
   const at::Tensor label = at::tensor({int64_t{2}, int64_t{0}});
   const at::Tensor x0 = (random_images(2, 1, 12, 12).to(at::kFloat) / 127.5 - 1.0) * 0.9;
@@ -139,7 +141,11 @@ TEST_CASE("each reward of the registry: a gradient that is that of central diffe
       continue;
     }
     CHECK(reward->without_gradient().empty());
-    if (of.type == "sequence") {
+    if (of.type == "vector") {
+      const at::Tensor points = at::tensor({0.5, -0.7, 1.1, 0.9, -0.4, 0.8, 0.3, -0.2}, at::kDouble).view({-1, of.shape[0]});
+      check_jacobian(*reward, points, label, 1e-6, 1e-6);
+      continue;
+    } else if (of.type == "sequence") {
       check_jacobian(*reward, soft_sequences(2, 4, of.shape[0]), label, 1e-6, 1e-5);
     } else if (name.starts_with("jpeg")) {  // the gradient is that of a stand-in: jpeg_reward_test.cpp
       at::Tensor x = x0.clone().set_requires_grad(true);

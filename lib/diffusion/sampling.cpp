@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "diffusion/sampling.h"
+
+#include <algorithm>
+
+#include <ATen/ATen.h>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "diffusion/aig.h"
+
+namespace plumb::diffusion {
+
+std::pair<int64_t, int64_t> item_range(const SamplingOptions& o) {
+  if (o.shard.empty()) return {o.first, o.first + o.count};
+  const std::vector<std::string> parts = split(o.shard, '/');
+  const auto number = [&](size_t i) { return parts.size() == 2 ? parse_int(parts[i], "--shard") : -1; };
+  const int64_t part = number(0), parts_in_all = number(1);
+  if (part < 0 || part >= parts_in_all || parts_in_all > o.count) {
+    throw Error(Exit::kUsage, "--shard", cat("'", o.shard, "' is not I/N with 0 <= I < N <= count"), "for example 0/4");
+  }
+  const auto cut = [&](int64_t i) { return o.first + o.count / parts_in_all * i + std::min(i, o.count % parts_in_all); };
+  return {cut(part), cut(part + 1)};
+}
+
+std::string class_choice(const SamplingOptions& o, const nn::Model& model, bool was_set) {
+  std::string which = o.label_class;
+  const int64_t num_classes = model.denoiser->num_classes();
+  if (num_classes == 0) {
+    if (was_set && which != "none") throw Error(Exit::kUsage, "--class", "the model is unconditional: it has no classes");
+    which = "none";
+  } else if (const auto names = model.manifest.json().find("classes"); names != model.manifest.json().end() && names->is_array()) {
+    const auto found = std::find(names->begin(), names->end(), o.label_class);
+    if (found != names->end()) which = std::to_string(found - names->begin());
+  }
+  if (o.guidance_scale != 1.0 && which == "none" && o.target.empty()) {
+    throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class or --target");
+  }
+  choose_labels(which, {}, num_classes, o.seed);  // a bad class is refused before the work starts
+  return which;
+}
+
+void check_sampler_options(const SamplerOptions& o, const std::function<bool(const std::string&)>& was_set) {
+  if (was_set("eta") && o.name != "ddim") throw Error(Exit::kUsage, "--eta", "only ddim has it", "leave it out");
+  if (was_set("variance") && o.name != "ddpm") throw Error(Exit::kUsage, "--variance", "only ddpm has it", "leave it out");
+}
+
+nlohmann::ordered_json timesteps_of(const ReverseProcess& process) {
+  nlohmann::ordered_json times = nlohmann::ordered_json::array();
+  for (int64_t i = 0; i < process.steps(); ++i) {
+    const Tensor t = process.timestep(i, 1, at::kCPU);
+    if (at::isIntegralType(t.scalar_type(), false)) times.push_back(t.item<int64_t>());
+    else times.push_back(t.item<double>());
+  }
+  return times;
+}
+
+SampledModel::SampledModel(nn::Model model, const SamplingOptions& o, int64_t steps, const std::function<io::Manifest()>& find_base,
+                           nn::Precision precision, at::Device device)
+    : model_(std::move(model)), weights_(aig_weights(o.aig, steps)), guidance_scale_(o.guidance_scale), precision_(precision), device_(device) {
+  if (o.aig == "ft" && !o.base.empty()) throw Error(Exit::kUsage, "--base", "goes with --aig", "add --aig linear, say");
+  if (std::any_of(weights_.begin(), weights_.end(), [](double w) { return w != 1.0; })) base_ = load_base_of(model_, find_base(), device);
+  const auto condition_of = [](const nn::Model& m) { return m.manifest.json().at("model").value("condition", io::Json()); };
+  if (base_ && condition_of(*base_) != condition_of(model_)) {
+    throw Error(Exit::kBadInput, base_->manifest.label(), "is no base model of " + model_.manifest.label() + ": its value differs");
+  }
+}
+
+int64_t SampledModel::calls(int64_t i) const {
+  const double w = weights_.at(static_cast<size_t>(i));
+  return (w == 0.0 || w == 1.0 ? 1 : 2) * (guidance_scale_ == 1.0 ? 1 : 2);
+}
+
+ModelFunction SampledModel::guided(const nn::Model& m) const {
+  return [&m, scale = guidance_scale_, precision = precision_, device = device_](size_t, const Tensor& x_t, const Tensor& t,
+                                                                                const nn::Condition& condition) {
+    const nn::PrecisionGuard guard(precision, device);
+    return GuidedDenoiser{*m.denoiser, scale}(x_t, t, condition).to(at::kFloat);
+  };
+}
+
+ModelFunction SampledModel::function() const { return base_ ? annealed(guided(*base_), guided(model_), weights_) : guided(model_); }
+
+}  // namespace plumb::diffusion

@@ -1,0 +1,56 @@
+// From the settings of `sample` to what a chain needs: which items, of which classes, by which network.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "diffusion/process.h"
+#include "diffusion/sampling_options.h"
+#include "nn/denoiser.h"
+#include "nn/precision.h"
+
+namespace plumb::diffusion {
+
+/// The samples [begin, end) of --first, --count and --shard. Throws Error(kUsage, "--shard").
+std::pair<int64_t, int64_t> item_range(const SamplingOptions& options);
+
+/// --class as choose_labels takes it: a class may be named, and an unconditional model has "none". `was_set`: whether the user gave it.
+/// Throws Error(kUsage) for a class that the model does not have, and for --guidance-scale without a class or --target.
+std::string class_choice(const SamplingOptions& options, const nn::Model& model, bool was_set);
+
+/// Options of one sampler that were set with another: Error(kUsage).
+void check_sampler_options(const SamplerOptions& options, const std::function<bool(const std::string&)>& was_set);
+
+/// The timesteps of a process, whole numbers or not: what its network is told.
+nlohmann::ordered_json timesteps_of(const ReverseProcess& process);
+
+/// What each step of a chain asks: one model, or with --aig two, each after its own classifier-free guidance. Pinned: functions point into it.
+class SampledModel {
+ public:
+  /// `find_base` is called if the weights of --aig ask for the base model at all.
+  SampledModel(nn::Model model, const SamplingOptions& options, int64_t steps, const std::function<io::Manifest()>& find_base,
+               nn::Precision precision, at::Device device);
+  SampledModel(const SampledModel&) = delete;
+  SampledModel& operator=(const SampledModel&) = delete;
+
+  const nn::Model& model() const { return model_; }
+  const std::optional<nn::Model>& base() const { return base_; }
+  /// Network passes of step i for one state.
+  int64_t calls(int64_t i) const;
+  ModelFunction function() const;
+
+ private:
+  ModelFunction guided(const nn::Model& model) const;
+  nn::Model model_;
+  std::optional<nn::Model> base_;
+  std::vector<double> weights_;
+  double guidance_scale_;
+  nn::Precision precision_;
+  at::Device device_;
+};
+
+}  // namespace plumb::diffusion
