@@ -93,9 +93,9 @@ Chain DirectBackprop::chain_of(const TuningContext& context, const std::vector<i
     const auto call = [&policy, i, condition](const Tensor& x) { return policy.step_output(i, x, condition); };
     return again && at::GradMode::is_enabled() ? recomputed(call, x_t) : call(x_t);
   };
-  chain.advance = [&policy, draws = diffusion::Draws{options_.seed, items, policy.device()}](int64_t i, const Tensor& x_t,
-                                                                                             const Tensor& output) {
-    return policy.process().advance(i, x_t, output, policy.process().noise(i, draws));
+  chain.advance = [this, &policy, draws = diffusion::Draws{options_.seed, items, policy.device()}](int64_t i, const Tensor& x_t,
+                                                                                                   const Tensor& output) {
+    return advance(policy.process(), i, x_t, output, policy.process().noise(i, draws));
   };
   chain.predicted_x0 = [&policy](int64_t i, const Tensor& x_t, const Tensor& output) {
     return policy.process().predicted_x0(i, x_t, output);
@@ -148,7 +148,10 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
     const nn::Condition condition = labels.to(policy.device());
     const Chain chain = chain_of(context, items, condition);
 
+    const double share = static_cast<double>(end - begin) / static_cast<double>(per_update);
+
     std::vector<Tensor> kl, kl_exact, kl_plain;  // [B] each: the form in the loss, and both
+    double loss_early = 0;
     Tensor path_kept = at::zeros({end - begin}, at::TensorOptions(policy.device()).dtype(at::kDouble)), path_all = path_kept;
     const CallObserver observe_kept = [&](int64_t i, const Tensor& x_t, const Tensor& output, bool is_kept) {
       if (!is_kept)
@@ -162,11 +165,20 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
         kl_plain.push_back(forms.plain.detach());
     };
     const CallObserver observe_path = [&](int64_t i, const Tensor& x_t, const Tensor& output, bool is_kept) {
-      const at::AutoGradMode gradients(is_kept && penalty->alpha > 0);
-      const Tensor step = policy.step_kl(i, x_t, output, reference_of(policy, i, x_t, condition), penalty->reduce).exact;
+      const bool early = !is_kept && penalty->early;
+      const at::AutoGradMode gradients((is_kept || early) && penalty->alpha > 0);
+      const Tensor reference = reference_of(policy, i, x_t, condition), own = early ? policy.step_output(i, x_t, condition) : output;
+      Tensor step = policy.process().step_kl(i, x_t, own, reference);
+      if (penalty->reduce == diffusion::Reduce::kMean)
+        step = step / static_cast<double>(x_t.numel() / x_t.size(0));
       path_all = path_all + step.detach();
       if (is_kept)
-        path_kept = path_kept + step;
+        path_kept = path_kept + (penalty->form ? penalty->form(i, x_t, own, reference) : step);
+      if (early && penalty->alpha > 0) {
+        const Tensor penalised = penalty->alpha * step.mean();
+        (penalised * share).backward();
+        loss_early += penalised.item<double>();
+      }
     };
     const CallObserver watch = penalty ? observe_path : kl_weight_now > 0 ? observe_kept : CallObserver();
     const Tensor x_T = policy.process().prior({options_.seed, items, policy.device()});
@@ -186,7 +198,6 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
       own = rewards_of(context, x, label, items.front());
     }
     Tensor total = at::stack(losses).mean();
-    const double share = static_cast<double>(end - begin) / static_cast<double>(per_update);
     if (!kl.empty()) {
       total = total + kl_weight_now * at::stack(kl).mean();
       if (!kl_exact.empty())
@@ -202,7 +213,7 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
       log.add_mean("kl_path", path_all.mean().item<double>(), share);
     }
     (total * share).backward();
-    log.add_mean("loss", total.item<double>(), share);
+    log.add_mean("loss", total.item<double>() + loss_early, share);
     log.add_mean("kept_steps", static_cast<double>(kept.count()), share);
     rewards.push_back(own.to(at::kCPU));
     bar.update(end);

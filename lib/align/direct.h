@@ -58,6 +58,11 @@ Tensor refl_loss(const Tensor& reward, double mean, double sd, double target, do
 struct PathPenalty {
   double alpha = 0;
   diffusion::Reduce reduce = diffusion::Reduce::kSum;  ///< over the coordinates of an item; a mean divides alpha by their number
+  /// Penalises kept steps in place of the process's own KL, if set: [B] float64.
+  std::function<Tensor(int64_t i, const Tensor& state, const Tensor& output, const Tensor& reference)> form = nullptr;
+  /// Steps before the first kept one are penalised too, at the states that they visited: such a call is made again, and its gradient taken
+  /// at once, so that it costs time but no memory.
+  bool early = false;
 };
 
 /// One batch of chains under way.
@@ -92,6 +97,11 @@ class DirectBackprop : public Method {
   virtual int64_t queries_per_sample() const { return 1; }
   /// Instead of --kl-coef.
   virtual std::optional<PathPenalty> path_penalty() const { return std::nullopt; }
+  /// The state after step i. `output` has a gradient if the call was kept.
+  virtual Tensor advance(const diffusion::ReverseProcess& process, int64_t i, const Tensor& state, const Tensor& output,
+                         const Tensor& noise) const {
+    return process.advance(i, state, output, noise);
+  }
 
   const FinetuneOptions& options() const { return options_; }
   int64_t steps() const { return steps_; }  ///< T

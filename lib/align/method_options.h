@@ -78,6 +78,15 @@ struct StrlOptions {
   std::string kl_reduce = "sum";
 };
 
+/// DRAKES (Wang et al. 2025). Defaults are those of its released code.
+struct DrakesOptions {
+  std::optional<int64_t> k;  ///< last steps with a gradient; default 50, or all of a shorter chain; 0: all
+  double tau = 1.0;
+  std::string relax = "symbols";
+  double alpha = 1e-3;
+  std::string kl = "exact";
+};
+
 /// All methods that follow the reward's own gradient: is_direct().
 struct DirectOptions {
   bool checkpoint = false;
@@ -182,8 +191,23 @@ inline void describe(OptionTable& t, StrlOptions& o) {
       .one_of({"sum", "mean"});
 }
 
+inline void describe(OptionTable& t, DrakesOptions& o) {
+  t.group("Method drakes");
+  t.add("drakes.k", &o.k, "last steps of a chain that the gradient goes through; 0 = all; default 50, or all of a shorter chain").range(0, 1e6);
+  t.add("drakes.tau", &o.tau, "temperature of the relaxed draws in these steps; towards 0 they become letters, and gradients noise").range(1e-3, 1e3);
+  t.add("drakes.relax", &o.relax,
+        "what is relaxed: letters and mask together, as published, so that a site is partly of both; or the letters alone, revealed when samples would be")
+      .one_of({"symbols", "letters"});
+  t.add("drakes.alpha", &o.alpha,
+        "weight of the path's KL to the base model, in nats, against the reward: samples tend to p exp(reward / alpha); 0 = no KL")
+      .range(0.0, 1e9);
+  t.add("drakes.kl", &o.kl,
+        "the exact KL of all steps, or the released code's weights, which are 0 wherever a site is wholly masked or revealed")
+      .one_of({"exact", "published"});
+}
+
 inline void describe(OptionTable& t, DirectOptions& o) {
-  t.group("Methods alignprop, braid, draft, draft-lv, refl, strl");
+  t.group("Methods alignprop, braid, draft, draft-lv, drakes, refl, strl");
   t.add("direct.checkpoint", &o.checkpoint,
         "run each step with a gradient a second time instead of keeping its activations: less memory, a third more time");
 }

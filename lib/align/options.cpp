@@ -35,8 +35,8 @@ bool is_tdpo(const FinetuneOptions& o) { return o.method == "tdpo" || o.method =
 
 }  // namespace
 
-double learning_rate(const FinetuneOptions& o) { return o.lr.value_or(is_tdpo(o) ? 3e-4 : 1e-3); }
-double decay(const FinetuneOptions& o) { return o.weight_decay.value_or(has_path_kl(o) ? 0.0 : 1e-4); }
+double learning_rate(const FinetuneOptions& o) { return o.lr.value_or(o.method == "drakes" ? 1e-4 : is_tdpo(o) ? 3e-4 : 1e-3); }
+double decay(const FinetuneOptions& o) { return o.weight_decay.value_or(has_path_kl(o) || o.method == "drakes" ? 0.0 : 1e-4); }
 double advantage_limit(const FinetuneOptions& o) { return o.advantage_clip.value_or(is_tdpo(o) || o.method == "dpok" ? 0.0 : 5.0); }
 double kl_weight(const FinetuneOptions& o) { return o.kl_coef.value_or(o.method == "dpok" ? 1e-3 : 0.0); }
 std::string chain_variance(const FinetuneOptions& o) {
@@ -44,7 +44,7 @@ std::string chain_variance(const FinetuneOptions& o) {
 }
 bool has_path_kl(const FinetuneOptions& o) { return o.method == "braid" || o.method == "strl"; }
 bool is_direct(const FinetuneOptions& o) {
-  return o.method == "alignprop" || o.method == "draft" || o.method == "draft-lv" || o.method == "refl" || has_path_kl(o);
+  return o.method == "alignprop" || o.method == "draft" || o.method == "draft-lv" || o.method == "drakes" || o.method == "refl" || has_path_kl(o);
 }
 bool needs_density(const FinetuneOptions& o) { return !is_direct(o) && o.method != "raft"; }
 int64_t samples_updated_on(const FinetuneOptions& o) {
@@ -67,6 +67,11 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
     refuse_if_set(was_set, options_of("strl"), "with --method " + o.method);
   if (has_path_kl(o) && !(o.eta > 0) && chain_variance(o) == "posterior")
     throw Error(Exit::kUsage, "--eta", "the KL of the path needs noise in every step", "--variance beta");
+  if (o.method == "drakes") {
+    refuse_if_set(was_set, {"kl-coef", "kl-form"}, "with --method drakes, whose KL is weighed by --drakes.alpha");
+    if (!was_set("sampler-steps"))
+      o.sampler_steps = 128;  // published
+  }
   if (is_direct(o)) {
     refuse_if_set(was_set,
                   {"inner-epochs", "timestep-fraction", "max-step-gain", "update-order", "step-order", "clip-range",
@@ -99,7 +104,7 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
     refuse_if_set(was_set, {"clip-range"}, "with --method ddpo-sf, which has no ratio to clip");
   if (!is_tdpo(o))
     refuse_if_set(was_set, options_of("tdpo"), "with --method " + o.method);
-  for (const char* method : {"alignprop", "dpok", "grpo", "raft", "refl"})
+  for (const char* method : {"alignprop", "dpok", "drakes", "grpo", "raft", "refl"})
     if (o.method != method)
       refuse_if_set(was_set, options_of(method), "with --method " + o.method);
   if (o.method == "tdpo")
@@ -157,7 +162,13 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
       std::min({o.batch_size, o.samples_per_epoch, o.train_batch_size * (is_direct(o) ? 1 : o.grad_accumulation)});
 }
 
-void check_process(const std::string& process, const std::function<bool(const std::string&)>& was_set) {
+void check_process(const FinetuneOptions& o, const std::string& process, const std::function<bool(const std::string&)>& was_set) {
+  if (process == "masked" && o.method != "drakes")
+    throw Error(Exit::kUsage, "--method", o.method + " does not go with a model of masked letters, whose steps it has no gradient of",
+                "--method drakes");
+  if (process != "masked" && o.method == "drakes")
+    throw Error(Exit::kUsage, "--method", "drakes is for models of masked letters, and this one is of " + process + " diffusion",
+                "pretrain --process masked; or --method strl");
   if (process != "gaussian")
     refuse_if_set(was_set, {"eta", "variance", "max-step-gain"}, "on a " + process + " model, whose steps have their own noise");
 }

@@ -69,6 +69,7 @@ struct FinetuneOptions {
   ReflOptions refl;
   RaftOptions raft;
   StrlOptions strl;
+  DrakesOptions drakes;
   DirectOptions direct;
 
   // What is trained
@@ -105,8 +106,8 @@ inline std::vector<std::string> method_names() {
 }
 
 /// What holds where the user gave no value: the method's own default.
-double learning_rate(const FinetuneOptions& options);    ///< 3e-4 for tdpo and tdpo-r, which step for every column; else 1e-3
-double decay(const FinetuneOptions& options);            ///< 0 for braid and strl; else 1e-4
+double learning_rate(const FinetuneOptions& options);    ///< 1e-4 for drakes, 3e-4 for tdpo and tdpo-r, which step for every column; else 1e-3
+double decay(const FinetuneOptions& options);            ///< 0 for braid, drakes and strl; else 1e-4
 double advantage_limit(const FinetuneOptions& options);  ///< 0, no limit, for tdpo, tdpo-r and dpok; else 5
 double kl_weight(const FinetuneOptions& options);        ///< 0.001 for dpok (published: 0.01 against 10 for the reward); else 0
 
@@ -132,8 +133,9 @@ bool uses_critic_features(const FinetuneOptions& options);
 /// `was_set(option)` says which options the user gave: one that the chosen method would ignore is an Error(kUsage).
 void resolve(FinetuneOptions& options, const std::function<bool(const std::string&)>& was_set);
 
-/// Refuses options of Gaussian chains with a model of another kind (`process` of its model.schedule). Throws Error(kUsage).
-void check_process(const std::string& process, const std::function<bool(const std::string&)>& was_set);
+/// Refuses options of Gaussian chains with a model of another kind (`process` of its model.schedule), and methods whose gradient or density
+/// such a chain does not have: masked letters go with drakes, and drakes with them. Throws Error(kUsage).
+void check_process(const FinetuneOptions& options, const std::string& process, const std::function<bool(const std::string&)>& was_set);
 
 inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("method", &o.method, "how the reward reaches the weights; see plumb-methods(7)").one_of(method_names());
@@ -150,7 +152,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("epochs", &o.epochs, "rounds of sampling and updating").range(1, 1e9);
   t.add("samples-per-epoch", &o.samples_per_epoch, "samples drawn and scored each epoch").range(2, 1e7);
   t.add("batch-size", &o.batch_size, "rows of one network pass; affects speed and memory").range(1, 65536);
-  t.add("sampler-steps", &o.sampler_steps, "steps of a sample's chain").range(1, 1e5);
+  t.add("sampler-steps", &o.sampler_steps, "steps of a sample's chain; default 20, for drakes 128").range(1, 1e5);
   t.add("eta", &o.eta, "noise scale of DDIM; 1 = the variance of DDPM; 0 = none, with draft, draft-lv, alignprop, raft and refl only").range(0.0, 1.0);
   t.add("variance", &o.variance,
         "noise of a step: posterior = DDIM's, by --eta; beta = DDPM's larger choice, and updates draw it in the last step too; auto = "
@@ -174,8 +176,8 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
         "an optimiser step for whole trajectories, or for each column of permuted steps; auto = columns for tdpo, tdpo-r")
       .one_of({"auto", "trajectories", "columns"});
   t.add("step-order", &o.step_order, "steps of a sample in updates: permuted, or as the chain has them").one_of({"shuffled", "chain"});
-  t.add("lr", &o.lr, "learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4").range(0.0, 1.0);
-  t.add("weight-decay", &o.weight_decay, "decoupled weight decay; default 1e-4, for braid and strl 0").range(0.0, 1.0);
+  t.add("lr", &o.lr, "learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4, for drakes 1e-4").range(0.0, 1.0);
+  t.add("weight-decay", &o.weight_decay, "decoupled weight decay; default 1e-4, for braid, drakes and strl 0").range(0.0, 1.0);
   t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping").range(0.0, 1e9);
   t.add("clip-range", &o.clip_range,
         "PPO clip range of the ratio; 0 = 1e-4 * 16384 / D for items of D elements: the published 1e-4 of Stable "
@@ -218,6 +220,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   describe(t, o.raft);
   describe(t, o.refl);
   describe(t, o.strl);
+  describe(t, o.drakes);
   describe(t, o.direct);
 
   t.group("What is trained");
@@ -247,9 +250,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.group("Running");
   t.add("reward-timeout", &o.reward_timeout_s, "seconds a reward program may take").range(0.01, 1e9).runtime();
   t.add("save-every", &o.save_every_s, "seconds between checkpoints").range(0.1, 1e9).runtime();
-  t.add("time-limit", &o.time_limit_s, "stop with a checkpoint after this many seconds; 0 = no limit")
-      .range(0, 1e9)
-      .runtime();
+  t.add("time-limit", &o.time_limit_s, "stop with a checkpoint after this many seconds; 0 = no limit").range(0, 1e9).runtime();
   t.add("resume", &o.resume, "checkpoint to go on from: auto (OUT.ckpt if it is of this command), never, or a file")
       .suggest({"auto", "never"})
       .file()

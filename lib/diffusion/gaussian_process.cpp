@@ -1,4 +1,6 @@
 // Chains of Gaussian diffusion behind the interface of all processes.   SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
 #include <ATen/ATen.h>
 
 #include "core/error.h"
@@ -32,10 +34,9 @@ class GaussianProcess final : public ReverseProcess {
   }
 
   Tensor advance(int64_t i, const Tensor& state, const Tensor& output, const Tensor& noise) const override {
-    if (const auto gaussian = transition(i, state, output); gaussian && noise_at_end_) {
-      return noise.defined() ? gaussian->mean + per_row(gaussian->sigma, state) * noise : gaussian->mean;
-    }
-    return sampler_->step(static_cast<size_t>(i), state, output, noise);
+    const Tensor next = sampler_->step(static_cast<size_t>(i), state, output, noise);
+    const bool at_end = noise_at_end_ && i + 1 == steps() && noise.defined();
+    return at_end ? next + std::sqrt(beta_of(i)) * noise : next;   // the sampler's own last step is the mean
   }
 
   Tensor predicted_x0(int64_t i, const Tensor& state, const Tensor& output) const override {
@@ -44,6 +45,12 @@ class GaussianProcess final : public ReverseProcess {
   }
 
   Tensor step_kl(int64_t i, const Tensor& state, const Tensor& output, const Tensor& reference_output) const override {
+    if (options_.name == "ddpm" && (options_.variance == "beta" || i + 1 < steps())) {   // the means differ by sqrt(b) beta / (1 - a) x0
+      const double a = alpha(i), b = alpha_after(i), beta = beta_of(i);
+      const double sigma = std::sqrt(options_.variance == "beta" ? beta : beta * (1.0 - b) / (1.0 - a));
+      const Tensor gap = predicted_x0(i, state, output) - predicted_x0(i, state, reference_output);
+      return (gap * (std::sqrt(b) * beta / (1.0 - a) / sigma)).square().flatten(1).sum(1, false, at::kDouble) * 0.5;
+    }
     const auto own = transition(i, state, output), reference = transition(i, state, reference_output);
     if (!own) throw Error(Exit::kUsage, "--sampler", cat("steps of ", options_.name, " have no density"), "ddpm, or ddim with --eta 1");
     return gaussian_kl(own->mean, reference->mean, own->sigma, Reduce::kSum).to(at::kDouble);
@@ -67,6 +74,7 @@ class GaussianProcess final : public ReverseProcess {
   int64_t time(int64_t i) const { return sampler_->timesteps().at(static_cast<size_t>(i)); }
   bool has_noise(int64_t i) const { return sampler_->needs_noise(static_cast<size_t>(i)) || noise_at_end_; }
   double alpha(int64_t i) const { return schedule_.alpha_cumprod(time(i)); }
+  double beta_of(int64_t i) const { return 1.0 - alpha(i) / alpha_after(i); }
   double alpha_after(int64_t i) const {   // ddpm ends at the clean sample, ddim where the schedule says
     if (options_.name == "ddpm") return i + 1 < steps() ? alpha(i + 1) : 1.0;
     return schedule_.alpha_cumprod(schedule_.previous_timestep(time(i), options_.num_inference_steps));

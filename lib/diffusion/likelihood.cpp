@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/philox.h"
+#include "diffusion/masked.h"
 #include "nn/data.h"
 
 namespace plumb::diffusion {
@@ -83,6 +84,25 @@ Tensor variational_bound(nn::Denoiser& denoiser, const NoiseSchedule& schedule, 
     before = here;
   }
   return bound.to(at::kCPU);
+}
+
+Tensor masked_bound(nn::Denoiser& denoiser, const Tensor& x0, const nn::Condition& condition, int64_t steps, uint64_t seed) {
+  const int64_t batch = x0.size(0), length = x0.size(2);
+  const Tensor revealed = revealed_state(x0), masked = all_masked(batch, x0.size(1), length, x0.options());
+  Tensor sum = at::zeros({batch}, x0.options().dtype(at::kDouble));
+  for (int64_t j = 0; j < steps; ++j) {
+    Philox random(seed, Stream::kMask, static_cast<uint64_t>(j));
+    const std::vector<int64_t> order = permutation(length, random);
+    const int64_t n = 1 + static_cast<int64_t>((static_cast<double>(j) + random.uniform()) / static_cast<double>(steps) * static_cast<double>(length));
+    Tensor hidden = at::zeros({length}, at::kBool);
+    for (int64_t k = 0; k < n; ++k) hidden.mutable_data_ptr<bool>()[order[static_cast<size_t>(k)]] = true;
+    const Tensor state = at::where(hidden.to(x0.device()), masked, revealed);
+    // As many letters are masked at this time on average; networks of masked letters hardly ever look at it.
+    const Tensor t = at::full({batch}, kMaskTimescale * static_cast<double>(n) / static_cast<double>(length), x0.options().dtype(at::kFloat));
+    const Tensor log_p = (denoiser.forward(state, t, condition).to(at::kDouble).log_softmax(1) * (x0 > 0)).sum(1);  // [B,L]
+    sum += (log_p * mask_share(state).squeeze(1)).sum(1) * (static_cast<double>(length) / static_cast<double>(n * steps));
+  }
+  return sum;
 }
 
 }  // namespace plumb::diffusion

@@ -1,4 +1,4 @@
-// How probable finished items are under a Gaussian diffusion model.   SPDX-License-Identifier: Apache-2.0
+// How probable finished items are under a diffusion model.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -23,6 +23,12 @@ enum class Decoder {
 /// x0 [B,*model shape] float32. The schedule's every SNR must be finite: Error(kUsage) for one that starts at 0 noise.
 Tensor variational_bound(nn::Denoiser& denoiser, const NoiseSchedule& schedule, const Tensor& x0, const nn::Condition& condition,
                          Decoder decoder, int64_t steps, uint64_t seed);
+
+/// The bound of masked letters (masked.h), the same as minus L times the mean of masked_loss() over times and masks, without its variance over
+/// how many letters are masked: L times the mean over n = 1..L of 1/n sum over n masked sites of log p(letter), nats, [B] float64. Source: Uria et
+/// al. 2014, "A deep and tractable density estimator", eq. 7 (any order of letters); Sahoo et al. 2024. `steps` masks, n in equal shares; each
+/// mask is of (seed, kMask, its number) and the same for all items. x0 [B,K,L].
+Tensor masked_bound(nn::Denoiser& denoiser, const Tensor& x0, const nn::Condition& condition, int64_t steps, uint64_t seed);
 
 /// The timesteps that are nearest to `steps` levels spaced evenly in log SNR, ascending, without repetition, from `first` to the last.
 std::vector<int64_t> even_log_snr(const NoiseSchedule& schedule, int64_t steps, int64_t first = 0);

@@ -86,7 +86,7 @@ inline void describe(OptionTable& t, SamplerOptions& o) {
 }
 
 inline void describe(OptionTable& t, TrainingOptions& o) {
-  t.add("steps", &o.steps, "optimiser steps").range(1, 1e12);
+  t.add("steps", &o.steps, "optimiser steps; 0 = write the network as it starts").range(0, 1e12);
   t.add("batch-size", &o.batch_size, "examples a step").range(1, 1e6);
   t.add("lr", &o.lr, "peak learning rate of AdamW").range(0.0, 1.0);
   t.add("lr-warmup", &o.lr_warmup, "steps of linear warm-up").range(0, 1e12);

@@ -40,11 +40,6 @@ std::string class_choice(const SamplingOptions& o, const nn::Model& model, bool 
   return which;
 }
 
-void check_sampler_options(const SamplerOptions& o, const std::function<bool(const std::string&)>& was_set) {
-  if (was_set("eta") && o.name != "ddim") throw Error(Exit::kUsage, "--eta", "only ddim has it", "leave it out");
-  if (was_set("variance") && o.name != "ddpm") throw Error(Exit::kUsage, "--variance", "only ddpm has it", "leave it out");
-}
-
 nlohmann::ordered_json timesteps_of(const ReverseProcess& process) {
   nlohmann::ordered_json times = nlohmann::ordered_json::array();
   for (int64_t i = 0; i < process.steps(); ++i) {
@@ -66,9 +61,10 @@ SampledModel::SampledModel(nn::Model model, const SamplingOptions& o, int64_t st
   }
 }
 
-int64_t SampledModel::calls(int64_t i) const {
-  const double w = weights_.at(static_cast<size_t>(i));
-  return (w == 0.0 || w == 1.0 ? 1 : 2) * (guidance_scale_ == 1.0 ? 1 : 2);
+int64_t SampledModel::calls(const std::vector<int64_t>& rows) const {
+  int64_t calls = 0;
+  for (size_t i = 0; i < weights_.size(); ++i) calls += rows.at(i) * (weights_[i] == 0.0 || weights_[i] == 1.0 ? 1 : 2);
+  return calls * (guidance_scale_ == 1.0 ? 1 : 2);
 }
 
 ModelFunction SampledModel::guided(const nn::Model& m) const {

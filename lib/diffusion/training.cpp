@@ -39,30 +39,37 @@ TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t
     t[i] = static_cast<int64_t>(random.below(static_cast<uint64_t>(schedule.num_train_timesteps())));
   }
   batch.t = batch.t.to(x0.device());
+  batch.condition = training_condition(label, num_classes, label_drop, seed, first, x0.device(), value);
+  return batch;
+}
+
+nn::Condition training_condition(const Tensor& label, int64_t num_classes, double label_drop, uint64_t seed, int64_t first, at::Device device,
+                                 const Tensor& value) {
+  nn::Condition condition;
   const bool by_class = label.defined() && num_classes > 0, by_both = by_class && value.defined();
   // u in [0,p): all conditions go; with two of them, in [p,2p) the label alone and in [2p,3p) the value alone
   const auto drawn = [&](int64_t i) { return Philox(seed, Stream::kLabelDrop, static_cast<uint64_t>(first + i)).uniform(); };
   if (by_class) {
-    Tensor kept = label.to(at::kCPU, at::kLong).clone();
+    const Tensor kept = label.to(at::kCPU, at::kLong).clone();
     int64_t* values = kept.data_ptr<int64_t>();
-    for (int64_t i = 0; i < count; ++i) {
+    for (int64_t i = 0; i < kept.size(0); ++i) {
       if (values[i] < 0 || values[i] >= num_classes) {
         throw Error(Exit::kBadInput, "label", cat(values[i], " is not one of ", num_classes, " classes"));
       }
       if (drawn(i) < (by_both ? 2 : 1) * label_drop) values[i] = num_classes;
     }
-    batch.condition.label = kept.to(x0.device());
+    condition.label = kept.to(device);
   }
   if (value.defined()) {
     const Tensor kept = value.to(at::kCPU, at::kFloat).clone();
     float* values = kept.data_ptr<float>();
-    for (int64_t i = 0; i < count; ++i) {
+    for (int64_t i = 0; i < kept.size(0); ++i) {
       const double u = drawn(i);
       if (u < label_drop || (by_both && u >= 2 * label_drop && u < 3 * label_drop)) values[i] = std::numeric_limits<float>::quiet_NaN();
     }
-    batch.condition.value = kept.to(x0.device());
+    condition.value = kept.to(device);
   }
-  return batch;
+  return condition;
 }
 
 Tensor noised(const NoiseSchedule& schedule, const TrainingBatch& batch) { return schedule.add_noise(batch.x0, batch.eps, batch.t); }
@@ -95,10 +102,10 @@ double learning_rate(const TrainingOptions& o, int64_t step) {
   return o.lr * 0.5 * (1.0 + std::cos(3.14159265358979323846 * progress));
 }
 
-Trainer::Trainer(nn::Denoiser& denoiser, const NoiseSchedule& schedule, nn::ShuffledRows& rows, const nn::Codec& codec,
+Trainer::Trainer(nn::Denoiser& denoiser, const ForwardProcess& process, nn::ShuffledRows& rows, const nn::Codec& codec,
                  const TrainingOptions& options, at::Device device, nn::Precision precision, std::optional<ValueCondition> value,
                  const ValueWeight& weight)
-    : denoiser_(denoiser), schedule_(schedule), rows_(rows), codec_(codec), options_(options), device_(device),
+    : denoiser_(denoiser), process_(process), rows_(rows), codec_(codec), options_(options), device_(device),
       precision_(precision), value_(std::move(value)), weight_(weight),
       optimizer_(denoiser.parameters(), nn::AdamWOptions{.lr = options.lr, .weight_decay = options.weight_decay}),
       ema_(denoiser.parameters(), options.ema_decay) {
@@ -116,16 +123,16 @@ TrainingRecord Trainer::step() {
   Tensor x0 = codec_.encode(rows[0]);
   if (options_.flip) x0 = codec_.augment(x0, options_.seed, first, 0, true);
   const Tensor value = value_ ? value_->standardise(rows.back()) : Tensor();
-  const TrainingBatch batch = make_training_batch(x0.to(device_), rows.size() > (value_ ? 2U : 1U) ? rows[1] : Tensor(), denoiser_.num_classes(),
-                                                  schedule_, options_.label_drop, options_.seed, first, value);
+  const nn::Condition condition = training_condition(rows.size() > (value_ ? 2U : 1U) ? rows[1] : Tensor(), denoiser_.num_classes(),
+                                                     options_.label_drop, options_.seed, first, device_, value);
   TrainingRecord record{.step = steps_done_ + 1, .lr = learning_rate(options_, steps_done_)};
   Tensor loss;
   {
     const nn::PrecisionGuard guard(precision_, device_);
     const nn::DropoutScope dropout(options_.seed, numbered(first, options_.batch_size), 0);
-    Tensor weight = min_snr_weight(schedule_, batch.t, options_.min_snr_gamma);
-    if (value_ && !weight_.is_none()) weight = weight * weight_(value).to(device_);
-    loss = (denoising_error(denoiser_, schedule_, batch) * weight).mean();
+    Tensor losses = process_.loss(denoiser_, x0.to(device_), condition, options_.seed, first);
+    if (value_ && !weight_.is_none()) losses = losses * weight_(value).to(device_);
+    loss = losses.mean();
   }
   record.loss = check_finite(loss.item<double>(), cat("loss of step ", record.step));
   optimizer_.zero_grad();

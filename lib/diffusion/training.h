@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 
+#include "diffusion/forward_process.h"
 #include "diffusion/options.h"
 #include "diffusion/schedule.h"
 #include "diffusion/value_condition.h"
@@ -23,13 +24,17 @@ struct TrainingBatch {
   nn::Condition condition;
 };
 
-/// Noise, timesteps and dropped conditions of the examples numbered first .. first + B - 1 of a run. Each draw is keyed by
-/// (seed, stream, example number), so it does not depend on the batch size or on what was drawn before.
-/// label [B] int64 or undefined; a dropped label becomes the null class, num_classes. value [B] standardised or undefined; a dropped
-/// value becomes NaN. With a label and a value, label_drop is the share that loses both, the share that loses the label alone and the
-/// share that loses the value alone (Brooks et al. 2023, "InstructPix2Pix", sec. 3.2.1).
+/// Noise, timesteps and conditions, as training_condition() gives them, of the examples numbered first .. first + B - 1 of a run. Each draw
+/// is keyed by (seed, stream, example number), so it does not depend on the batch size or on what was drawn before.
 TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t num_classes, const NoiseSchedule& schedule,
                                   double label_drop, uint64_t seed, int64_t first, const Tensor& value = {});
+
+/// What the network is told of those examples: their labels and values, with some dropped.
+/// label [B] int64 or undefined; a dropped label becomes the null class, num_classes. value [B] standardised or undefined; a dropped
+/// value becomes NaN. With a label and a value, label_drop is the share that loses both, the share that loses the label alone and the
+/// share that loses the value alone (Brooks et al. 2023, "InstructPix2Pix", sec. 3.2.1). Throws Error(kBadInput) for a label that is no class.
+nn::Condition training_condition(const Tensor& label, int64_t num_classes, double label_drop, uint64_t seed, int64_t first, at::Device device,
+                                 const Tensor& value = {});
 
 /// x_t of a batch, [B,*shape].
 Tensor noised(const NoiseSchedule& schedule, const TrainingBatch& batch);
@@ -55,9 +60,9 @@ struct TrainingRecord {
 /// and one counter; a restored trainer goes on bit for bit.
 class Trainer {
  public:
-  /// The denoiser (on `device`), rows ("images" etc. first, then "label" if there are classes, last the raw value if there is one) and
-  /// codec must outlive this. `value`: how the values are shown to the network; `weight`: what they weigh in the loss.
-  Trainer(nn::Denoiser& denoiser, const NoiseSchedule& schedule, nn::ShuffledRows& rows, const nn::Codec& codec,
+  /// The denoiser (on `device`), process, rows ("images" etc. first, then "label" if there are classes, last the raw value if there is one)
+  /// and codec must outlive this. `value`: how the values are shown to the network; `weight`: what they weigh in the loss.
+  Trainer(nn::Denoiser& denoiser, const ForwardProcess& process, nn::ShuffledRows& rows, const nn::Codec& codec,
           const TrainingOptions& options, at::Device device, nn::Precision precision = nn::Precision::kFp32,
           std::optional<ValueCondition> value = std::nullopt, const ValueWeight& weight = {});
 
@@ -74,7 +79,7 @@ class Trainer {
 
  private:
   nn::Denoiser& denoiser_;
-  const NoiseSchedule& schedule_;
+  const ForwardProcess& process_;
   nn::ShuffledRows& rows_;
   const nn::Codec& codec_;
   TrainingOptions options_;

@@ -33,7 +33,9 @@ class Likelihood : public Reward {
     if (!(model_.space == space_)) {
       throw Error(Exit::kBadInput, argument.file, "is a model of " + model_.space.text() + ", the items are " + space_.text());
     }
-    schedule_ = std::make_unique<diffusion::NoiseSchedule>(diffusion::ScheduleOptions::from_json(model_.schedule, argument.file));
+    if (model_.schedule.value("process", "gaussian") != "masked") {
+      schedule_ = std::make_unique<diffusion::NoiseSchedule>(diffusion::ScheduleOptions::from_json(model_.schedule, argument.file));
+    }
     codec_ = nn::make_codec(space_, argument.file);
     decoder_ = space_.type == "sequence" ? diffusion::Decoder::kLetters : space_.type == "image" ? diffusion::Decoder::kBytes : diffusion::Decoder::kDensity;
   }
@@ -50,7 +52,8 @@ class Likelihood : public Reward {
         condition.label = batch.label.defined() ? batch.label.slice(0, begin, end).to(device_)
                                                 : at::full({end - begin}, classes, at::TensorOptions(device_).dtype(at::kLong));
       }
-      parts.push_back(diffusion::variational_bound(*model_.denoiser, *schedule_, x0, condition, decoder_, steps_, seed_));
+      parts.push_back(!schedule_ ? diffusion::masked_bound(*model_.denoiser, x0, condition, steps_, seed_)
+                                 : diffusion::variational_bound(*model_.denoiser, *schedule_, x0, condition, decoder_, steps_, seed_));
     }
     return at::cat(parts);
   }
@@ -62,7 +65,7 @@ class Likelihood : public Reward {
   at::Device device_;
   io::Space space_;
   nn::Model model_;
-  std::unique_ptr<diffusion::NoiseSchedule> schedule_;
+  std::unique_ptr<diffusion::NoiseSchedule> schedule_;  // null: masked letters
   std::unique_ptr<nn::Codec> codec_;
   diffusion::Decoder decoder_ = diffusion::Decoder::kDensity;
   int64_t steps_ = 64;

@@ -7,13 +7,13 @@
 #include "core/error.h"
 #include "core/sha256.h"
 #include "core/text.h"
-#include "io/npy.h"
+#include "io/named_array.h"
 #include "rewards/sequence_reward.h"
 
 namespace plumb::rewards {
 namespace {
 
-constexpr const char* kUsageText = "off-support:FILE.npz[,penalty=C][,part=linear|norm|along|ratio]";
+constexpr const char* kUsageText = "off-support:FILE[,penalty=C][,part=linear|norm|along|ratio]";
 constexpr double kOrthonormal = 1e-4;   // largest |A^T A - I| of a basis that may be float32
 constexpr double kLeast = 1e-24;        // of a squared norm, so that the gradient of the root is finite
 
@@ -47,10 +47,8 @@ Options read_options(const RewardSpec& spec) {
 }
 
 Tensor read_array(const std::string& file, const std::string& name) {
-  const io::NpyArray array = io::read_npz(file, name);
-  const Tensor values = at::tensor(array.as_f64(), at::kDouble).view(array.header.shape);
-  if (!at::isfinite(values).all().item<bool>()) throw Error(Exit::kBadInput, file, "array '" + name + "' holds values that are not finite");
-  return values;
+  const io::NamedArray array = io::read_named_array(file, name);
+  return at::tensor(array.values, at::kDouble).view(array.shape);
 }
 
 /// f(x) = theta^T x_par - c |x_perp|^2 with x_par = A A^T x and x_perp = x - x_par. Source: Yuan et al. 2023, "Reward-directed conditional

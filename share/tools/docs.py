@@ -165,16 +165,18 @@ def registry(path):
     return dict(re.findall(r'^PLUMB_\w+\(\w+,\s*"([^"]+)",\s*"((?:[^"\\]|\\.)*)"', text, re.M))
 
 
-def entries(text, path, page, errors):
-    """@ENTRY name@ -> heading and summary; checks that page and registry have the same rows."""
-    rows = registry(path)
+def entries(text, paths, page, errors):
+    """@ENTRY name@ -> heading and summary; checks that page and registries have the same rows."""
+    rows = {}
+    for path in paths:
+        rows.update(registry(path))
     found = re.findall(r"^@ENTRY (\S+)@$", text, re.M)
     for name in rows:
         if name not in found:
-            errors.append(f"{page}: no @ENTRY {name}@, a row of {path}")
+            errors.append(f"{page}: no @ENTRY {name}@, a row of {', '.join(paths)}")
     for name in found:
         if name not in rows:
-            errors.append(f"{page}: @ENTRY {name}@ is no row of {path}")
+            errors.append(f"{page}: @ENTRY {name}@ is no row of {', '.join(paths)}")
 
     def one(match):
         name = match.group(1)
@@ -186,8 +188,9 @@ def render(source, dumps, errors):
     text = source.read_text()
     page = str(source.relative_to(ROOT))
     name = source.name.split(".")[0]
-    for path in re.findall(r'^\.\\" registry: (\S+)$', text, re.M):
-        text = entries(text, path, page, errors)
+    registries = re.findall(r'^\.\\" registry: (\S+)$', text, re.M)
+    if registries:
+        text = entries(text, registries, page, errors)
     if "@OPTIONS@" in text:
         if name not in dumps:
             errors.append(f"{page}: there is no bin/{name} to ask for its options")

@@ -98,6 +98,30 @@ Column letters_column(const Manifest& items) {
           }};
 }
 
+std::vector<Column> element_columns(const Manifest& items) {
+  const Space space = items.space();
+  const auto file = std::make_shared<H5Reader>(open_artefact(items));
+  const auto width = static_cast<size_t>(space.numel());
+  struct Piece {   // the columns of a piece share one reading of it
+    int64_t first = -1, count = 0;
+    std::vector<float> values;
+  };
+  const auto piece = std::make_shared<Piece>();
+  std::vector<Column> columns;
+  for (size_t element = 0; element < width; ++element) {
+    columns.push_back({cat("x", element + 1), [=](int64_t first, int64_t count) {
+                         if (piece->first != first || piece->count != count) {
+                           *piece = {first, count, std::vector<float>(static_cast<size_t>(count) * width)};
+                           file->read(space.dataset(), Type::kF32, first, count, piece->values.data());
+                         }
+                         std::vector<std::string> cells;
+                         for (size_t i = element; i < piece->values.size(); i += width) cells.push_back(number(piece->values[i]));
+                         return cells;
+                       }});
+  }
+  return columns;
+}
+
 void each_item(const std::vector<Column>& columns, int64_t count,
                const std::function<void(int64_t, const std::vector<std::string>&)>& take) {
   Progress progress("items", count);

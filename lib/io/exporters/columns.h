@@ -24,6 +24,9 @@ std::vector<Column> item_columns(const Manifest& input, const Manifest& items);
 /// The letters of sequences. Throws Error(kBadInput) for a code that the alphabet does not have.
 Column letters_column(const Manifest& items);
 
+/// x1, x2, ... of vectors: a column an element.
+std::vector<Column> element_columns(const Manifest& items);
+
 /// Calls take(i, cells) for each of the first `count` items, cells[k] of columns[k]. Reads piece by piece.
 void each_item(const std::vector<Column>& columns, int64_t count,
                const std::function<void(int64_t, const std::vector<std::string>&)>& take);

@@ -1,5 +1,5 @@
-// One line an item (RFC 4180): index, the letters of a sequence, label, class, prompt, target, value, and each reward that was given to
-// the items.   SPDX-License-Identifier: Apache-2.0
+// One line an item (RFC 4180): index, the letters of a sequence or the elements of a vector, label, class, prompt, target, value, and each
+// reward that was given to the items.   SPDX-License-Identifier: Apache-2.0
 #include "io/exporter.h"
 #include "io/exporters/columns.h"
 
@@ -21,6 +21,10 @@ void export_csv(const Manifest& input, const ExportOptions& options) {
   const Manifest items = items_of(input);
   std::vector<Column> columns = item_columns(input, items);
   if (items.has_space() && items.space().type == "sequence") columns.insert(columns.begin(), letters_column(items));
+  if (items.has_space() && items.space().type == "vector") {
+    const std::vector<Column> elements = element_columns(items);
+    columns.insert(columns.begin(), elements.begin(), elements.end());
+  }
   std::string line = "index";
   for (const Column& column : columns) line += "," + quoted(column.name);
   TextFile file(options.path);

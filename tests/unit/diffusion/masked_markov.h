@@ -19,22 +19,17 @@ inline at::Tensor markov_step() {
                      0.10, 0.25, 0.25, 0.40}, at::kFloat).reshape({4, 4});
 }
 
-/// log p(letter of site l | all other sites of the state), [B,4,L], by messages from both ends. A masked site says nothing (evidence 1 for
+/// log p(letter of site l | all other sites of the state) up to a constant a site, [B,4,L], by messages from both ends. A masked site says nothing (evidence 1 for
 /// each letter); a relaxed one in proportion: letter share + mask share.
 inline at::Tensor markov_log_posterior(const at::Tensor& state) {
-  const at::Tensor step = markov_step().to(state.scalar_type()), evidence = state.narrow(1, 0, 4) + mask_share(state);  // [B,4,L]
-  const int64_t length = state.size(2);
-  std::vector<at::Tensor> forward{markov_start().to(state.scalar_type()).expand({state.size(0), 4})}, backward(static_cast<size_t>(length));
-  for (int64_t l = 1; l < length; ++l) {
-    const at::Tensor message = at::matmul(forward.back() * evidence.select(2, l - 1), step);
-    forward.push_back(message / message.sum(1, true));
-  }
-  backward.back() = at::ones_like(forward[0]);
-  for (int64_t l = length - 2; l >= 0; --l) {
-    const at::Tensor message = at::matmul(backward[static_cast<size_t>(l) + 1] * evidence.select(2, l + 1), step.t());
-    backward[static_cast<size_t>(l)] = message / message.sum(1, true);
-  }
-  return (at::stack(forward, 2) * at::stack(backward, 2)).log();
+  const at::Tensor evidence = state.narrow(1, 0, 4) + mask_share(state);  // [B,4,L]
+  const at::Tensor both = at::stack({evidence, evidence.flip(2)}).permute({3, 0, 1, 2}).contiguous();  // [L,2,B,4]: from the left, from the right
+  const at::Tensor step = at::stack({markov_step(), markov_step().t()}).to(state.scalar_type());     // [2,4,4]
+  const at::Tensor start = at::stack({markov_start(), at::ones({4})}).to(state.scalar_type()).unsqueeze(1).expand({2, state.size(0), 4});
+  std::vector<at::Tensor> messages{start};  // not normalised: 8 letters are far from underflow
+  for (int64_t l = 1; l < state.size(2); ++l) messages.push_back(at::bmm(messages.back() * both[l - 1], step));
+  const at::Tensor logs = at::stack(messages, 3).log();  // [2,B,4,L]
+  return logs[0] + logs[1].flip(2);
 }
 
 class MarkovDenoiser : public nn::Denoiser {

@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/error.h"
+#include "diffusion/likelihood.h"
 #include "diffusion/masked_process.h"
 #include "nn/data.h"
 #include "unit/diffusion/helpers.h"
@@ -116,6 +117,13 @@ TEST_CASE("gradients of the relaxed step, of both KL forms and of the loss equal
   const Tensor x0 = at::one_hot(at::tensor({0, 1, 2, 0, 1, 1, 2, 0}, at::kLong).reshape({2, 4}), 3).transpose(1, 2).to(at::kDouble) * 2 - 1;
   const Tensor t = at::tensor({0.3, 0.8}, at::kDouble), noised = mask_letters(x0, t, 3, 0);
   CHECK(test::gradient_error([&] { return masked_loss(output, x0, noised, t).sum(); }, {output}) < 1e-6);
+  const Tensor whole = mask_letters(x0, at::full({2}, 0.7), 2, 0);
+  const auto letter_step = [&] { return (relaxed_letter_step(whole, masked_step_log_probs(letter_log_probs(output, whole), 0.5, 0.2), gumbel, 0.7) * weight).sum(); };
+  CHECK(test::gradient_error(letter_step, {output}) < 1e-6);
+  const Tensor log_q = masked_step_log_probs(letter_log_probs(output, whole), 0.5, 0.2).detach();
+  CHECK(at::equal(mask_share(relaxed_letter_step(whole, log_q, gumbel, 0.7)), mask_share(masked_step(whole, log_q, gumbel))));
+  CHECK(largest_difference(relaxed_letter_step(whole, log_q, gumbel, 1e-4), masked_step(whole, log_q, gumbel)) < 1e-6);
+  CHECK(largest_difference(relaxed_masked_step(whole, log_q, gumbel, 1e-4), masked_step(whole, log_q, gumbel)) < 1e-6);
   // The last step leaves no mask, and its gradient stays finite.
   Tensor last = output.detach().clone().set_requires_grad(true);
   (relaxed_masked_step(state, masked_step_log_probs(letter_log_probs(last, state), 0.01, 0.0), gumbel, 1.0) * weight).sum().backward();
@@ -205,6 +213,24 @@ TEST_CASE("chains of the exact network have its law: marginals, pairs, mean rewa
       CHECK(within(letters.select(2, l).select(1, k) * letters.select(2, l + 1).select(1, k), drawn.select(2, l).select(1, k) * drawn.select(2, l + 1).select(1, k), 2e-3));
   CHECK(within(trimer_reward(letters), trimer_reward(drawn), 0.02));
   CHECK(at::equal(run_process(process, model, draws_of(2, 2, 31), {}), x0.narrow(0, 31, 2)));
+}
+
+TEST_CASE("the bound of masked letters is log p itself for the exact network, and lower for another; items and batches alike") {
+  const at::NoGradGuard no_grad;
+  MarkovDenoiser exact;
+  const Tensor codes = all_designs(8).slice(0, 7, 65536, 1001), x0 = one_hot_letters(codes) * 2 - 1, truth = markov_log_prob(codes);
+  const Tensor bound = masked_bound(exact, x0, {}, 256, 4);
+  const Tensor error = bound - truth;  // of the masks, which all items share
+  CHECK(error.abs().mean().item<double>() < 0.35);
+  CHECK(std::abs(error.mean().item<double>()) < 0.1);
+  CHECK(largest_difference(masked_bound(exact, x0.narrow(0, 3, 2), {}, 256, 4), bound.narrow(0, 3, 2)) < 1e-5);
+  CHECK_FALSE(at::equal(masked_bound(exact, x0, {}, 256, 5), bound));
+  class Uniform : public nn::Denoiser {
+   public:
+    Tensor forward(const Tensor& state, const Tensor&, const nn::Condition&) override { return at::zeros({state.size(0), 4, state.size(2)}); }
+    io::Json config() const override { return {}; }
+  } uniform;
+  CHECK(largest_difference(masked_bound(uniform, x0, {}, 16, 4), at::full({x0.size(0)}, -8 * std::log(4.0), at::kDouble)) < 1e-9);
 }
 
 TEST_CASE("the KL of whole chains is that of their laws") {

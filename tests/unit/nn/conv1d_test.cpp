@@ -104,6 +104,45 @@ TEST_CASE("Conv1dDenoiser: gradients equal central differences in float64") {
   CHECK(plumb::test::gradient_error([&] { return (network->forward(x, t, condition) * weights).sum(); }, inputs, 3) < 1e-6);
 }
 
+TEST_CASE("Conv1dDenoiser of masked letters: fewer channels out than in, positions normalised by themselves, no time; gradients") {
+  ChannelNorm norm(2);
+  norm.load_state({{"weight", at::tensor({2.0, 3.0}, at::kFloat)}, {"bias", at::tensor({0.0, 1.0}, at::kFloat)}}, "test");
+  const Tensor y = norm.forward(at::tensor({1, 5, 3, 11}, at::kFloat).view({1, 2, 2}));   // positions (1,3) and (5,11): -1 and +1 each
+  CHECK(max_difference(y, at::tensor({-2, -2, 4, 4}, at::kFloat).view({1, 2, 2})) < 1e-4);
+
+  io::Json config = small_conv1d();
+  config["config"].erase("channels");
+  fit_masked(config, 4);
+  CHECK(config["config"]["channels"] == 5);
+  CHECK(config["config"]["out_channels"] == 4);
+  CHECK(config["config"]["use_time"] == false);
+  config["config"]["norm"] = "layer";
+  config["config"]["activation"] = "relu";
+  auto network = make_denoiser(config, "test");
+  CHECK((make_denoiser(network->config(), "again")->config() == network->config()));
+  randomise(*network, 11);
+  network->to(at::kDouble);
+  const Tensor x = normal({2, 5, 9}, 3).to(at::kDouble), weights = normal({2, 4, 9}, 4).to(at::kDouble);
+  const Condition condition{at::tensor({0, 2}, at::kLong)};
+  const Tensor t = at::tensor({3.0, 700.0}, at::kFloat);
+  REQUIRE((network->forward(x, t, condition).sizes() == at::IntArrayRef({2, 4, 9})));
+  CHECK(at::equal(network->forward(x, t, condition), network->forward(x, t * 0.5, condition)));
+  std::vector<Tensor> inputs{x};
+  for (auto& [name, tensor] : network->parameters()) inputs.push_back(tensor);
+  CHECK(plumb::test::gradient_error([&] { return (network->forward(x, t, condition) * weights).sum(); }, inputs, 3) < 1e-5);
+
+  io::Json fitted = small_conv1d();   // as the preset is fitted to the items: channels of model space
+  fit_masked(fitted, 4);
+  CHECK(fitted["config"]["channels"] == 5);
+  fitted["config"]["channels"] = 7;
+  CHECK(thrown_by([&] { fit_masked(fitted, 4); }).says("need channels 5 and out_channels 4"));
+  io::Json mlp{{"type", "mlp"}};
+  CHECK(thrown_by([&] { fit_masked(mlp, 4); }).says("masked letters need a conv1d network, not 'mlp'"));
+  CHECK(refused("norm", "batch").says("norm: 'batch' is not supported"));
+  CHECK(refused("activation", "tanh").says("activation"));
+  CHECK(refused("out_channels", -1).says("out_channels"));
+}
+
 TEST_CASE("Conv1dDenoiser: an item sees neither its batch nor whether the network trains; time and class matter") {
   Fixture f;
   const Tensor with_graph = f.network->forward(f.x, f.t, f.condition).detach(), together = f.run();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "artefacts.h"
 
+#include <fstream>
+
 namespace plumb::rewards {
 using namespace test;
 
@@ -40,6 +42,31 @@ TEST_CASE("off-support: a turned subspace, alone as in a batch, gradients") {
   auto norm = make_reward("off-support:" + file + ",part=norm", kSpace4, at::kCPU);
   norm->score_differentiable(on, {}).sum().backward();
   CHECK(on.grad().abs().max().item<double>() == 0.0);   // finite on the subspace itself
+}
+
+TEST_CASE("off-support: a table of numbers says what an archive says") {
+  const Folder folder;
+  const std::string archive = write_support(folder / "a.npz"), table = folder / "a.csv";
+  const auto write = [&](const std::string& text) { std::ofstream(table) << text; };
+  write("theta, A1,A2\n0.6,1,0\r\n0.8,0,1\n\n0,0,0\n0,0,0\n");
+  const at::Tensor x = at::arange(20, at::kDouble).mul(0.7).sin().view({5, 4});
+  for (const char* rest : {"", ",part=norm", ",part=linear"}) {
+    CHECK(at::equal(make_reward("off-support:" + table + rest, kSpace4, at::kCPU)->score({x, {}, 0}),
+                    make_reward("off-support:" + archive + rest, kSpace4, at::kCPU)->score({x, {}, 0})));
+  }
+  std::string message;
+  const auto fails = [&] { return exit_of([&] { make_reward("off-support:" + table, kSpace4, at::kCPU); }, &message); };
+  write("theta,B1\n0.6,1\n");
+  CHECK(fails() == Exit::kBadInput);
+  CHECK(message.find("has no array 'A', nor the columns") != std::string::npos);
+  write("theta,A1\n0.6,1\n0.8\n");
+  CHECK(fails() == Exit::kBadInput);
+  CHECK(message.find("line 3 has 1 fields, the first 2") != std::string::npos);
+  write("theta,A1\n0.6,1\n0.8,x\n");
+  CHECK(fails() == Exit::kBadInput);
+  CHECK(message.find("line 3: 'x' is not a finite number") != std::string::npos);
+  write("theta,A1\n0.6,1\n0.8,inf\n");
+  CHECK(fails() == Exit::kBadInput);
 }
 
 TEST_CASE("off-support: errors") {
