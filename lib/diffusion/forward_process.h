@@ -36,5 +36,6 @@ std::unique_ptr<ForwardProcess> make_forward_process(const nlohmann::ordered_jso
 
 std::unique_ptr<ForwardProcess> make_gaussian_forward(const NoiseSchedule& schedule, double min_snr_gamma);
 std::unique_ptr<ForwardProcess> make_jacobi_forward(const JacobiOptions& options, const io::Space& space);
+std::unique_ptr<ForwardProcess> make_masked_forward(const io::Space& space);
 
 }  // namespace plumb::diffusion

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "diffusion/jacobi_process.h"
+#include "diffusion/masked_process.h"
 
 namespace plumb::diffusion {
 
@@ -19,6 +20,10 @@ std::unique_ptr<ReverseProcess> make_reverse_process(const nlohmann::ordered_jso
                                                      const std::vector<int64_t>& item_shape, const std::string& where) {
   if (process_name(schedule) == "jacobi") {
     return make_jacobi_process(JacobiOptions::from_json(schedule, where), options.num_inference_steps, item_shape, where);
+  }
+  if (process_name(schedule) == "masked") {
+    check_masked_schedule(schedule, where);
+    return std::make_unique<MaskedProcess>(options.num_inference_steps, item_shape, where);
   }
   return make_gaussian_process(options, NoiseSchedule(ScheduleOptions::from_json(schedule, where)), item_shape);
 }

@@ -8,6 +8,7 @@
 namespace plumb::diffusion {
 namespace {
 
+constexpr int64_t kMaskedSteps = 128;   // of the released sampler of Wang et al. 2025
 constexpr int64_t kJacobiSteps = 100;   // of the released samplers of Avdeyev et al. 2023
 
 template <typename Options>
@@ -48,10 +49,23 @@ JacobiOptions JacobiOptions::from_json(const nlohmann::ordered_json& json, const
   return o;
 }
 
-nlohmann::ordered_json ProcessOptions::to_json() const { return name == "jacobi" ? jacobi.to_json() : gaussian.to_json(); }
+nlohmann::ordered_json ProcessOptions::to_json() const {
+  if (name == "masked") return {{"process", "masked"}};
+  return name == "jacobi" ? jacobi.to_json() : gaussian.to_json();
+}
+
+void check_masked_schedule(const nlohmann::ordered_json& schedule, const std::string& where) {
+  for (const auto& [key, value] : schedule.items()) {
+    if (key != "process") throw Error(Exit::kBadInput, where, cat("the noise schedule has an unknown key '", key, "'"), "it may come from a newer version");
+  }
+}
 
 nlohmann::ordered_json complete_schedule(const nlohmann::ordered_json& schedule, const std::string& where) {
   if (process_name(schedule) == "jacobi") return JacobiOptions::from_json(schedule, where).to_json();
+  if (process_name(schedule) == "masked") {
+    check_masked_schedule(schedule, where);
+    return schedule;
+  }
   return ScheduleOptions::from_json(schedule, where).to_json();
 }
 
@@ -82,7 +96,7 @@ void resolve_sampler_options(SamplerOptions& o, const nlohmann::ordered_json& sc
   for (const char* option : {"sampler", "eta", "variance"}) {
     if (was_set(option)) throw Error(Exit::kUsage, cat("--", option), cat("chains of ", process, " diffusion have one way to be drawn"), "leave it out");
   }
-  if (process == "jacobi" && !was_set("steps")) o.num_inference_steps = kJacobiSteps;
+  if (!was_set("steps")) o.num_inference_steps = process == "masked" ? kMaskedSteps : kJacobiSteps;
 }
 
 }  // namespace plumb::diffusion

@@ -21,7 +21,7 @@ struct JacobiOptions {
 };
 
 struct ProcessOptions {
-  std::string name = "gaussian";   ///< gaussian, jacobi
+  std::string name = "gaussian";   ///< gaussian, jacobi, masked
   ScheduleOptions gaussian;
   JacobiOptions jacobi;
   nlohmann::ordered_json to_json() const;   ///< the manifest's model.schedule
@@ -32,6 +32,9 @@ inline std::string process_name(const nlohmann::ordered_json& schedule) {
   const auto found = schedule.is_object() ? schedule.find("process") : schedule.end();
   return found != schedule.end() && found->is_string() ? found->get<std::string>() : "gaussian";
 }
+
+/// Masked diffusion has no numbers: its model.schedule is {"process":"masked"}. Throws Error(kBadInput, where) for one with more.
+void check_masked_schedule(const nlohmann::ordered_json& schedule, const std::string& where);
 
 /// A model.schedule with every key, so that two can be compared. Throws Error(kBadInput, where) for one that is not understood.
 nlohmann::ordered_json complete_schedule(const nlohmann::ordered_json& schedule, const std::string& where);
@@ -52,7 +55,7 @@ inline void describe(OptionTable& t, JacobiOptions& o) {
 
 inline void describe(OptionTable& t, ProcessOptions& o) {
   t.group("Kind of diffusion");
-  t.add("process", &o.name, "gaussian: noise added to items; jacobi: letters of sequences, on the simplex").one_of({"gaussian", "jacobi"});
+  t.add("process", &o.name, "gaussian: noise added to items; jacobi: letters of sequences, on the simplex; masked: letters of sequences, hidden one by one").one_of({"gaussian", "jacobi", "masked"});
   t.group("Noise schedule (gaussian)");
   describe(t, o.gaussian);
   t.group("Times (jacobi)");

@@ -28,6 +28,7 @@ ROWS
 }
 SEEDS=${SEEDS:-1}                      # of the labelled images, networks and samples
 JOBS=${JOBS:-2}                        # cells at a time, one thread each
+DEVICE=${DEVICE:-cpu}                  # of training and sampling
 STRENGTHS=${STRENGTHS:-1 2 4}          # of guidance; 1: none
 REWARD=${REWARD:-jpeg-incompressibility}
 LABELLED=${LABELLED:-2000}
@@ -68,7 +69,7 @@ base() {
     mv "base/pseudo-$1.json.part" "base/pseudo-$1.json"
   fi
   pretrain "base/pseudo-$1.h5" --init "$shipped" --condition class --condition reward --steps "$STEPS" --batch-size 64 --lr 3e-4 --ema-decay 0.995 \
-    --seed "$1" --log-every 20 --save-every 60 -j "$JOBS" -q -o "base/model-$1.h5" >/dev/null
+    --seed "$1" --log-every 20 --save-every 60 --device "$DEVICE" -j "$JOBS" -q -o "base/model-$1.h5" >/dev/null
   step "model of seed $1: done"
 }
 
@@ -88,7 +89,7 @@ cell() {
   [ ! -e "cells/$name.csv" ] || return 0
   list=$(targets | while read -r target; do value "$target" "$2"; done | paste -sd, -)
   n=$(($(targets | wc -l) * COUNT))
-  sample --model "base/model-$2.h5" --class none --target "$list" --guidance-scale "$1" -n "$n" --seed "$2" $SAMPLER -j 1 -q -o "cells/$name-samples.h5" --force |
+  sample --model "base/model-$2.h5" --class none --target "$list" --guidance-scale "$1" -n "$n" --seed "$2" $SAMPLER --device "$DEVICE" -j 1 -q -o "cells/$name-samples.h5" --force |
     score --reward "truth=$REWARD" --reward "predicted=learned:base/reward-$2.h5" -j 1 -q -o "cells/$name-scores.h5" --force >/dev/null || return
   env export "cells/$name-scores.h5" --to csv -q -o "cells/$name.csv.part" --force >/dev/null
   mv "cells/$name.csv.part" "cells/$name.csv"
@@ -141,7 +142,7 @@ enter "${1:-runs/images}"
 settings="$REWARD|$LABELLED|$NOISE|$STEPS|$COUNT|$SAMPLER"
 [ -e settings ] || echo "$settings" >settings
 [ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
-export SEEDS JOBS STRENGTHS REWARD LABELLED NOISE STEPS COUNT SAMPLER
+export SEEDS JOBS DEVICE STRENGTHS REWARD LABELLED NOISE STEPS COUNT SAMPLER
 step "1/3 rewards and models"
 "$self" --base "$PWD"
 step "2/3 $(cells | wc -l) cells, $JOBS at a time"

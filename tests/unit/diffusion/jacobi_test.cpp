@@ -271,8 +271,8 @@ TEST_CASE("noise belongs to the example and its position; late noise is the flat
   REQUIRE(x.size(0) > 300);
   // each x_c of the flat law on 4 letters: mean 1/4, variance 3/80, mean square 1/10
   const double n = static_cast<double>(x.size(0)) * 5;
-  CHECK((x.mean({0, 2}) - 0.25).abs().max().item<double>() < 4.5 * std::sqrt(3.0 / 80 / n));
-  CHECK((x.square().mean({0, 2}) - 0.1).abs().max().item<double>() < 4.5 * std::sqrt(0.0186 / n));
+  CHECK((x.mean(std::vector<int64_t>{0, 2}) - 0.25).abs().max().item<double>() < 4.5 * std::sqrt(3.0 / 80 / n));
+  CHECK((x.square().mean(std::vector<int64_t>{0, 2}) - 0.1).abs().max().item<double>() < 4.5 * std::sqrt(0.0186 / n));
 }
 
 TEST_CASE("a reverse chain with the exact score of a letter's law ends at that law, and knows the letter on its way") {
@@ -298,11 +298,11 @@ TEST_CASE("a reverse chain with the exact score of a letter's law ends at that l
     const Tensor predicted = process->predicted_x0(i, state, output);
     worst = std::max(worst, (predicted.sum(1) + 2).abs().max().item<double>());
     // the mean over chains of P(letter | state) is the letters' share at all times (but for the chain's own errors)
-    CHECK(((predicted.mean({0, 2}) + 1) / 2 - share).abs().max().item<double>() < 4.5 * std::sqrt(0.25 / (batch * length)));
+    CHECK(((predicted.mean(std::vector<int64_t>{0, 2}) + 1) / 2 - share).abs().max().item<double>() < 4.5 * std::sqrt(0.25 / (batch * length)));
   });
   CHECK(worst < 1e-4);
   CHECK(x0.sizes() == at::IntArrayRef({batch, 4, length}));
-  const Tensor letters = at::one_hot(x0.argmax(1), 4).to(at::kDouble).mean({0, 1});
+  const Tensor letters = at::one_hot(x0.argmax(1), 4).to(at::kDouble).mean(std::vector<int64_t>{0, 1});
   for (int64_t c = 0; c < 4; ++c) {
     const double p = share[c].item<double>();
     CHECK(std::abs(letters[c].item<double>() - p) < 4 * std::sqrt(p * (1 - p) / (batch * length)));
