@@ -27,7 +27,7 @@ void describe(OptionTable& t, Options& o) {
   cli::CommonSet set;
   set.output = set.tensors = false;
   cli::describe_common(t, o.common, set);
-  t.positional(&o.common.input, "INPUT...", "artefacts (.h5), manifests (.json), logs (.jsonl), or - for a manifest on standard input");
+  t.positional(&o.common.input, "INPUT...", "artefacts (.h5), manifests (.json), logs and records of answers (.jsonl), or - for a manifest on standard input");
 }
 
 /// Counts what is wrong and says so, one line each on standard error.
@@ -71,11 +71,12 @@ class Checker {
 
   void log_file(const std::string& path) {
     int64_t line = 0;
+    std::string schema = "log";
     io::for_each_jsonl(path, [&](const io::Json& json) {
-      ++line;
-      std::vector<std::string> problems = io::schema_problems(json, "log");
+      if (++line == 1 && json.value("kind", io::Json()) == "session") schema = "answers";
+      std::vector<std::string> problems = io::schema_problems(json, schema);
       for (std::string& problem : problems) problem = cat("line ", line, ": ", problem);
-      if (!problems.empty()) report(path, "log", problems);
+      if (!problems.empty()) report(path, schema, problems);
     });
     if (line == 0) report(path, "log", {"has no lines"});
     log::verbose(path, ": ", line, " lines");

@@ -43,6 +43,7 @@ struct DiversityOptions {
   t.add("sequences.k", &o.settings.sequences.k, "letters of the words that are compared with the reference's").range(1, 24);
   t.add("sequences.edit-pairs", &o.settings.sequences.edit_pairs, "pairs of sequences, at most, whose edit distance is taken; 0 = none")
       .metavar("N").range(0, 1e7);
+  t.add("subspace", &o.settings.subspace.file, "metric subspace: the true subspace, an array A [D,d] of orthonormal columns, in an NPZ archive or a table with columns A1, A2, ...").metavar("FILE").file();
   t.add("seed", &o.seed, "seed of the resamples");
   plumb::cli::describe_common(t, o.common, {.precision = false});
 }
@@ -94,9 +95,12 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
     sequences = metrics::load_sequences(items, o.limit);
     if (reference_manifest) reference_sequences = metrics::load_sequences(reference->manifest, o.limit);
   }
+  std::optional<at::Tensor> basis;
+  if (std::find(wanted.begin(), wanted.end(), "subspace") != wanted.end()) basis = metrics::load_basis(items);
+  else if (!o.settings.subspace.file.empty()) throw Error(Exit::kUsage, "--subspace", "needs --metric subspace");
   const metrics::MetricInput in{samples, reference && reference->features ? &*reference->features : nullptr,
                                 reference && reference->statistics ? &*reference->statistics : nullptr,
-                                sequences ? &*sequences : nullptr, reference_sequences ? &*reference_sequences : nullptr};
+                                sequences ? &*sequences : nullptr, reference_sequences ? &*reference_sequences : nullptr, basis ? &*basis : nullptr};
   const io::Json results = metrics::evaluate_metrics(wanted, ctx.was_set("metric"), in, settings);
 
   // `samples` first: the next command in a pipe takes the nearest samples, which must not be the reference.

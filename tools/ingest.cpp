@@ -52,7 +52,7 @@ void describe(OptionTable& t, Options& o) {
 int ingest_model(cli::Context& context, const Options& o) {
   if (o.how.paths.size() != 1) throw Error(Exit::kUsage, "--from", "needs the model's folder", "ingest --from diffusers DIR");
   for (const char* option : {"format", "labels", "tile", "shrink", "channels", "array", "label-array", "alphabet", "length", "window",
-                             "stride", "strands", "unique", "header", "sequence-column", "value-column", "label-column", "class-names",
+                             "stride", "strands", "unique", "header", "sequence-column", "value-column", "label-column", "class-quantiles", "class-names",
                              "skip", "limit", "held-out", "part", "seed"}) {
     if (context.was_set(option)) throw Error(Exit::kUsage, std::string("--") + option, "has no meaning with --from");
   }
@@ -159,6 +159,9 @@ int ingest_data(cli::Context& context, const Options& o) {
     }
     for (int64_t label = static_cast<int64_t>(classes.size()); label <= largest; ++label) classes.push_back(std::to_string(label));
     json["classes"] = classes;
+  }
+  if (const std::vector<double> thresholds = importer->class_thresholds(); !thresholds.empty()) {
+    json["class_quantiles"] = {{"quantiles", o.how.class_quantiles}, {"values", thresholds}};
   }
   json["source"] = io::describe_files(importer->files());
   for (const auto& [what, count] : importer->tally()) json["source"][what] = count;

@@ -1,6 +1,6 @@
 // pretrain: trains a diffusion model on a dataset. Man page: pretrain(1).   SPDX-License-Identifier: Apache-2.0
 #include "cli/tool.h"
-#include "diffusion/options.h"
+#include "diffusion/process_options.h"
 
 namespace {
 
@@ -10,16 +10,16 @@ struct PretrainOptions {
   std::vector<std::string> condition;
   bool unconditional = false;
   plumb::diffusion::TrainingOptions training;
-  plumb::diffusion::ScheduleOptions schedule;
+  plumb::diffusion::ProcessOptions process;
   std::string value_weight = "none";
   double save_every = 300, time_limit = 0;
   int64_t log_every = 1;
   std::string resume = "auto";
   plumb::cli::CommonOptions common;
   PretrainOptions() {  // a recipe that trains well, where the structs' own defaults are what other programs assume
-    schedule.beta_schedule = "squaredcos_cap_v2";
-    schedule.prediction_type = "v_prediction";
-    schedule.timestep_spacing = "trailing";
+    process.gaussian.beta_schedule = "squaredcos_cap_v2";
+    process.gaussian.prediction_type = "v_prediction";
+    process.gaussian.timestep_spacing = "trailing";
   }
 };
 
@@ -35,8 +35,7 @@ struct PretrainOptions {
   plumb::diffusion::describe(t, o.training);
   t.add("value-weight", &o.value_weight, "weight of items in the loss by their value: none, or exp:TAU, that is exp((value - largest) / TAU) with "
         "TAU in standard deviations").suggest({"none", "exp:1"});
-  t.group("Noise schedule");
-  plumb::diffusion::describe(t, o.schedule);
+  plumb::diffusion::describe(t, o.process);
   t.group("Running");
   t.add("save-every", &o.save_every, "seconds between checkpoints").range(0.1, 1e9).runtime();
   t.add("time-limit", &o.time_limit, "stop with a checkpoint after this many seconds; 0 = no limit").range(0, 1e9).runtime();
@@ -60,21 +59,22 @@ namespace {
 
 using namespace plumb;
 
-/// A new network, or that of --init. Sets `schedule` to what the network is (to be) trained with, and keeps the scale of a value that
+/// A new network, or that of --init. Sets `process` to what the network is (to be) trained with, and keeps the scale of a value that
 /// --init knows.
 std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOptions& o, const io::Manifest& dataset,
                                            diffusion::TrainingCondition& condition, at::Device device,
-                                           diffusion::ScheduleOptions& schedule,
+                                           std::unique_ptr<diffusion::ForwardProcess>& process,
                                            std::vector<std::pair<std::string, io::Manifest>>& inputs) {
+  const auto was_set = [&](const std::string& option) { return ctx.was_set(option); };
   if (o.init.empty()) {
-    diffusion::check_schedule_options(o.schedule, [&](const std::string& option) { return ctx.was_set(option); });
+    diffusion::check_process_options(o.process, was_set);
+    process = diffusion::make_forward_process(o.process.to_json(), o.training, dataset.space(), "--process");
     io::Json config = nn::denoiser_preset(o.denoiser, dataset.space(), condition.num_classes);
-    nn::fit_timesteps(config, o.schedule.num_train_timesteps);
+    process->fit_network(config);
     if (condition.value) nn::fit_value(config);
-    nn::check_prediction_type(config, o.schedule.prediction_type);
     auto network = nn::make_denoiser(config, o.denoiser);
     nn::initialise(*network, o.training.seed);
-    nn::fit_schedule(*network, diffusion::NoiseSchedule(o.schedule).alphas_cumprod());
+    process->prepare(*network);
     network->to(device);
     return network;
   }
@@ -85,10 +85,13 @@ std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOpti
   if (!(model.space == dataset.space())) {
     throw Error(Exit::kBadInput, where, cat("is a model of ", model.space.text(), ", the dataset holds ", dataset.space().text()));
   }
-  schedule = diffusion::ScheduleOptions::from_json(model.schedule, where);
-  if (!(o.schedule == PretrainOptions().schedule) && !(o.schedule == schedule)) {
+  process = diffusion::make_forward_process(model.schedule, o.training, dataset.space(), where);
+  if (diffusion::process_was_set(was_set) && o.process.to_json() != process->schedule()) {
     throw Error(Exit::kUsage, "--init", "the noise schedule's options differ from this model's", "leave them out");
   }
+  diffusion::ProcessOptions own = o.process;
+  own.name = diffusion::process_name(process->schedule());
+  diffusion::check_process_options(own, was_set);
   if (!condition.value) return std::move(model.denoiser);
   if (const auto known = diffusion::value_condition(inputs.back().second)) {
     condition.value->mean = known->mean;
@@ -116,8 +119,8 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   const int64_t num_classes = condition.num_classes;
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"dataset", dataset}};
   if (condition.value && condition.source.kind() == "scores") inputs.emplace_back("scores", condition.source);
-  diffusion::ScheduleOptions schedule_options = o.schedule;
-  const auto network = make_network(ctx, o, dataset, condition, device, schedule_options, inputs);
+  std::unique_ptr<diffusion::ForwardProcess> process;
+  const auto network = make_network(ctx, o, dataset, condition, device, process, inputs);
   if (network->takes_value() && !condition.value) {
     throw Error(Exit::kUsage, "--condition", "the network takes a value, which nothing gives", "add --condition reward or value");
   }
@@ -125,7 +128,6 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
     throw Error(Exit::kBadInput, dataset.label(), cat("has ", num_classes, " classes, the network ", network->num_classes()),
                 num_classes > 0 ? "train with --condition none, or take another network" : "add --condition class, or take another network");
   }
-  const diffusion::NoiseSchedule schedule(schedule_options);
   std::vector<std::string> columns{space.dataset()};
   if (num_classes > 0) columns.push_back("label");
   nn::ShuffledRows rows(file, columns, dataset.count(), o.training.seed);
@@ -138,14 +140,14 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   } else if (!weight.is_none()) {
     throw Error(Exit::kUsage, "--value-weight", "needs a value", "add --condition reward or value");
   }
-  diffusion::Trainer trainer(*network, schedule, rows, *codec, o.training, device, precision, condition.value, weight);
+  diffusion::Trainer trainer(*network, *process, rows, *codec, o.training, device, precision, condition.value, weight);
 
   io::Manifest manifest = ctx.manifest("model", inputs);
   if (ctx.dry_run()) {
     const int64_t parameters = network->parameter_count();
     io::Json plan{{"parameters", parameters}, {"items", dataset.count()}, {"classes", num_classes},
         {"steps", o.training.steps}, {"epochs", static_cast<double>(o.training.steps * o.training.batch_size) /
-        static_cast<double>(dataset.count())}, {"denoiser", network->config()}, {"schedule", schedule_options.to_json()},
+        static_cast<double>(dataset.count())}, {"denoiser", network->config()}, {"schedule", process->schedule()},
         {"state_bytes", 20 * parameters}, {"shuffle_buffer_bytes", rows.buffer_bytes()}};  // weight, gradient, 2 moments, EMA
     if (condition.value) plan["value"] = condition.value->to_json();
     return ctx.finish_dry_run(plan);
@@ -162,7 +164,7 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   nn::write_denoiser(output, *network, &trainer.result());
   manifest.json()["space"] = space.to_json();
   if (num_classes > 0 && dataset.json().contains("classes")) manifest.json()["classes"] = dataset.json().at("classes");
-  manifest.json()["model"] = {{"denoiser", network->config()}, {"schedule", schedule_options.to_json()},
+  manifest.json()["model"] = {{"denoiser", network->config()}, {"schedule", process->schedule()},
                               {"parameters", network->parameter_count()}};
   if (condition.value) manifest.json()["model"]["condition"] = condition.value->to_json();
   const int status = ctx.finish(output, manifest);

@@ -60,6 +60,7 @@ void refuse_meaningless(cli::Context& ctx, const RewardTrainOptions& o) {
     if (ctx.was_set(option)) throw Error(Exit::kUsage, "--" + option, "has no meaning for --type " + o.training.type);
   }
   rewards::check_uncertainty_options(o.training.uncertainty, classifier, [&ctx](const std::string& option) { return ctx.was_set(option); });
+  rewards::check_noise_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   rewards::check_ridge_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   if (o.training.held_out > 0) return;
   if (o.training.calibrate) throw Error(Exit::kUsage, "--calibrate", "needs held-out items", "set --held-out above 0");
@@ -95,16 +96,6 @@ void train(rewards::RewardFit& fit, const RewardTrainOptions& o, io::JsonLog& lo
   }
 }
 
-/// Metrics on all items of `test`, which had no noise added.
-io::Json test_metrics(const rewards::FittedReward& fitted, const nn::Codec& codec, const rewards::LabelledItems& test, double temperature,
-                      at::Device device) {
-  const io::H5Reader file = io::open_artefact(test.items);
-  std::vector<int64_t> all(static_cast<size_t>(test.target.size(0)));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  const rewards::ItemRows rows(file, test.items.space().dataset());
-  return rewards::quality_of(fitted, rows, codec, all, test.target, temperature, device);
-}
-
 int run(cli::Context& ctx, const RewardTrainOptions& o) {
   const rewards::RewardTrainingOptions& training = o.training;
   refuse_meaningless(ctx, o);
@@ -130,8 +121,13 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
     test = rewards::read_labelled(inputs.back().second, classifier, labelled.target_name);
     rewards::check_same_labels(labelled, *test);
   }
+  std::shared_ptr<const rewards::ForwardNoise> noise;
+  if (!training.noised_by.empty()) {
+    inputs.emplace_back("model", ctx.read(training.noised_by, "model"));
+    noise = rewards::ForwardNoise::of_model(inputs.back().second, space, training.noised_steps, training.seed);
+  }
   io::Manifest manifest = ctx.manifest("reward", inputs);
-  const rewards::ItemRows rows(file, space.dataset());
+  const rewards::ItemRows rows(file, space.dataset(), noise);
   rewards::RewardFit fit(nn::predictor_preset(o.network, space, classifier ? num_classes : 1), o.network, rows, *codec, target, chosen.split,
                          training, device);
   if (ctx.dry_run()) {
@@ -159,7 +155,15 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   else reward["target"]["name"] = labelled.target_name;
   io::Json& metrics = reward["metrics"] = io::Json::object();
   if (!held_out.empty()) metrics["held_out"] = rewards::quality_of(fitted, rows, *codec, held_out, known, temperature, device);
-  if (test) metrics["test"] = test_metrics(fitted, *codec, *test, temperature, device);
+  if (test) metrics["test"] = rewards::test_quality(fitted, *codec, *test, temperature, device, noise);
+  if (noise) {
+    reward["noised"] = noise->describe();
+    reward["noised"]["model"] = inputs.back().second.sha256();
+    if (!held_out.empty()) {
+      metrics["noise_levels"] = rewards::noise_level_quality(*fitted.predictor, rows, *codec, held_out, known,
+                                                             {temperature, fitted.scale.mean, fitted.scale.std}, device);
+    }
+  }
   manifest.json()["space"] = space.to_json();
   manifest.json()["reward"] = std::move(reward);
   rewards::write_reward(output, *fitted.predictor, fitted.uncertainty);

@@ -33,6 +33,7 @@ struct SampleOptions : plumb::diffusion::SamplingOptions {
 #include "core/signals.h"
 #include "core/text.h"
 #include "diffusion/process.h"
+#include "diffusion/process_options.h"
 #include "diffusion/reward_guidance.h"
 #include "diffusion/sampling.h"
 #include "diffusion/steering.h"
@@ -45,14 +46,6 @@ namespace {
 using namespace plumb;
 
 struct StopRequested {};  // thrown between steps so that the temporary file goes before the process does
-
-/// The reward of items in model space: what score would say of them in a file.
-diffusion::RewardFunction finished_reward(rewards::Reward& reward, const nn::Codec& codec, bool labelled) {
-  return [&reward, &codec, labelled](const at::Tensor& x0, const at::Tensor& label) {
-    return reward.score({codec.decode(x0), labelled ? label.to(at::kCPU) : at::Tensor()});
-  };
-}
-
 /// The manifest's account of what a reward did to the chains.
 io::Json account(const SampleOptions& o, const rewards::Reward& reward, int64_t network_calls, int64_t queries, int64_t gradients) {
   io::Json json = o.guidance.at.empty() ? o.steering.to_json() : o.guidance.to_json();
@@ -67,7 +60,6 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   nn::setup_torch(ctx.threads());
   const auto [begin, end] = item_range(o);
   const auto was_set = [&](const std::string& option) { return ctx.was_set(option); };
-  diffusion::check_sampler_options(o.sampler, was_set);
   diffusion::check_steering_options(o.steering, o.guidance, was_set);
   const io::Manifest source = o.model.empty() ? ctx.need("model") : ctx.read(o.model, "model");
   nn::Model loaded = nn::load_model(source, device, o.lora_scale);
@@ -75,7 +67,9 @@ int run(cli::Context& ctx, const SampleOptions& o) {
     throw Error(Exit::kUsage, "--lora-scale", "the model has no LoRA adapter", "leave it out");
   }
   const auto codec = nn::make_codec(loaded.space, source.label());
-  const auto process = diffusion::make_reverse_process(loaded.schedule, o.sampler, codec->model_shape(), source.label());
+  diffusion::SamplerOptions sampler = o.sampler;
+  diffusion::resolve_sampler_options(sampler, loaded.schedule, was_set);
+  const auto process = diffusion::make_reverse_process(loaded.schedule, sampler, codec->model_shape(), source.label());
   const std::string which = diffusion::class_choice(o, loaded, ctx.was_set("class"));
   const auto find_base = [&] { return o.base.empty() ? nn::base_model(source) : ctx.read(o.base, "model"); };
   const diffusion::SampledModel network(std::move(loaded), o, process->steps(), find_base, precision, device);
@@ -85,38 +79,44 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const std::unique_ptr<rewards::Reward> reward =
       o.steering.reward.empty() ? nullptr : rewards::make_reward(o.steering.reward, model.space, device, o.reward_timeout_s);
   const bool labelled = which != "none";  // the null class is no label
-  diffusion::RewardFunction with_gradient;
-  if (reward && reward->differentiable()) {
-    with_gradient = [&reward, labelled](const at::Tensor& x0, const at::Tensor& label) {
-      return reward->score_differentiable(x0, labelled ? label : at::Tensor());
-    };
-  }
+  const auto finished = [&reward, &codec, labelled](const at::Tensor& x0, const at::Tensor& label) {  // what score would say of them in a file
+    return reward->score({codec->decode(x0), labelled ? label.to(at::kCPU) : at::Tensor()});
+  };
+  const auto soft = [&reward, labelled](const at::Tensor& x0, const at::Tensor& label) {
+    return reward->score_differentiable(x0, labelled ? label : at::Tensor());
+  };
   const auto stop = [] { if (stop_requested()) throw StopRequested(); };
   std::unique_ptr<diffusion::Steering> steering;
   if (!o.steering.method.empty()) {
-    steering = diffusion::make_steering({*process, network.function(), finished_reward(*reward, *codec, labelled), with_gradient, o.steering,
-                                         o.seed, device, o.batch_size, stop});
+    steering = diffusion::make_steering({*process, network.function(), finished,
+        reward->differentiable() ? diffusion::RewardFunction(soft) : nullptr, o.steering, o.seed, device, o.batch_size, stop});
   }
   std::optional<diffusion::RewardGuidance> guidance;
-  if (!o.guidance.at.empty()) guidance.emplace(network.function(), *process, model.schedule, with_gradient, o.guidance, source.label());
-  const int64_t per_item = steering ? steering->per_item() : 1, count = (end - begin) * per_item;  // rows written
+  if (!o.guidance.at.empty()) {
+    if (!reward->differentiable()) {
+      throw Error(Exit::kUsage, "--reward", cat("has no gradient, which --guide needs: ", join(reward->without_gradient(), ", ")), "--steer fk, say");
+    }
+    guidance.emplace(network.function(), *process, model.schedule, soft, o.guidance, source.label());
+  }
+  const int64_t per_item = steering ? steering->per_item() : 1;  // rows written
 
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"model", source}};
   if (network.base()) inputs.emplace_back("base", network.base()->manifest);
   io::Manifest manifest = ctx.manifest("samples", inputs);
-  manifest.json()["count"] = count;
+  manifest.json()["count"] = (end - begin) * per_item;
   manifest.json()["space"] = model.space.to_json();
   manifest.json()["seed"] = o.seed;
   manifest.json()["first"] = begin * per_item;
+  manifest.json()["config"]["steps"] = process->steps();
   if (num_classes > 0 && model.manifest.json().contains("classes")) manifest.json()["classes"] = model.manifest.json().at("classes");
   if (ctx.dry_run()) {
-    diffusion::SteeringCost cost{std::vector<int64_t>(static_cast<size_t>(process->steps()), 1), process->steps(), process->steps()};
-    if (steering) cost = steering->cost_per_item();
-    io::Json plan{{"count", count}, {"first", begin * per_item}, {"space", model.space.to_json()},
+    const diffusion::SteeringCost cost = steering ? steering->cost_per_item() : diffusion::SteeringCost{std::vector<int64_t>(static_cast<size_t>(process->steps()), 1)};
+    io::Json plan{{"count", (end - begin) * per_item}, {"first", begin * per_item}, {"space", model.space.to_json()},
         {"parameters", model.denoiser->parameter_count()}, {"timesteps", diffusion::timesteps_of(*process)},
         {"network_calls_per_item", network.calls(cost.network)}};
-    if (reward) plan.update({{"reward_queries_per_item", cost.rewards}, {"reward_gradients_per_item", cost.gradients}});
-    plan["output_bytes"] = count * (model.space.numel() * (model.space.stored_as_bytes() ? 1 : 4) + 16);
+    if (steering) plan.update({{"reward_queries_per_item", cost.rewards}, {"reward_gradients_per_item", cost.gradients}});
+    if (guidance) plan.update({{"reward_queries_per_item", process->steps()}, {"reward_gradients_per_item", process->steps()}});
+    plan["output_bytes"] = (end - begin) * per_item * (model.space.numel() * (model.space.stored_as_bytes() ? 1 : 4) + 16);
     return ctx.finish_dry_run(plan);
   }
 
@@ -128,7 +128,6 @@ int run(cli::Context& ctx, const SampleOptions& o) {
     if (labelled) output.create("label", io::Type::kI64, {});
     if (targets.any()) output.create("target", io::Type::kF32, {});
     output.create("seed", io::Type::kU64, {});
-    const diffusion::ModelFunction denoise = guidance ? guidance->function() : network.function();
     const int64_t at_once = steering ? std::max<int64_t>(1, o.batch_size / steering->rows_per_item()) : o.batch_size;
     std::vector<double> log_z;
     Progress progress("sampling", end - begin);
@@ -145,7 +144,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
         x0 = steered.x0;
         log_z.insert(log_z.end(), steered.log_z.begin(), steered.log_z.end());
       } else {
-        x0 = diffusion::run_process(*process, denoise, {o.seed, items, device}, condition,
+        x0 = diffusion::run_process(*process, guidance ? guidance->function() : network.function(), {o.seed, items, device}, condition,
             [&](int64_t, const at::Tensor&, const at::Tensor&, const at::Tensor&) { stop(); });
       }
       if (!at::isfinite(x0).all().item<bool>()) {

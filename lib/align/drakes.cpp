@@ -50,6 +50,8 @@ class Drakes final : public DirectBackprop {
                  const Tensor& noise) const override {
     if (!output.requires_grad())
       return process_.advance(i, state, output, noise);
+    if (settings_.relax == "letters")
+      return diffusion::relaxed_letter_step(state, process_.log_probs(i, state, output), noise, settings_.tau);
     return diffusion::relaxed_masked_step(state, process_.log_probs(i, state, output), noise, settings_.tau);
   }
 

@@ -82,6 +82,7 @@ struct StrlOptions {
 struct DrakesOptions {
   std::optional<int64_t> k;  ///< last steps with a gradient; default 50, or all of a shorter chain; 0: all
   double tau = 1.0;
+  std::string relax = "symbols";
   double alpha = 1e-3;
   std::string kl = "exact";
 };
@@ -194,6 +195,9 @@ inline void describe(OptionTable& t, DrakesOptions& o) {
   t.group("Method drakes");
   t.add("drakes.k", &o.k, "last steps of a chain that the gradient goes through; 0 = all; default 50, or all of a shorter chain").range(0, 1e6);
   t.add("drakes.tau", &o.tau, "temperature of the relaxed draws in these steps; towards 0 they become letters, and gradients noise").range(1e-3, 1e3);
+  t.add("drakes.relax", &o.relax,
+        "what is relaxed: letters and mask together, as published, so that a site is partly of both; or the letters alone, revealed when samples would be")
+      .one_of({"symbols", "letters"});
   t.add("drakes.alpha", &o.alpha,
         "weight of the path's KL to the base model, in nats, against the reward: samples tend to p exp(reward / alpha); 0 = no KL")
       .range(0.0, 1e9);

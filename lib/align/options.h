@@ -250,9 +250,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.group("Running");
   t.add("reward-timeout", &o.reward_timeout_s, "seconds a reward program may take").range(0.01, 1e9).runtime();
   t.add("save-every", &o.save_every_s, "seconds between checkpoints").range(0.1, 1e9).runtime();
-  t.add("time-limit", &o.time_limit_s, "stop with a checkpoint after this many seconds; 0 = no limit")
-      .range(0, 1e9)
-      .runtime();
+  t.add("time-limit", &o.time_limit_s, "stop with a checkpoint after this many seconds; 0 = no limit").range(0, 1e9).runtime();
   t.add("resume", &o.resume, "checkpoint to go on from: auto (OUT.ckpt if it is of this command), never, or a file")
       .suggest({"auto", "never"})
       .file()

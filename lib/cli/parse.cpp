@@ -37,7 +37,7 @@ std::vector<std::string> positionals(const std::vector<std::string>& rest, const
       const std::string name = word.substr(0, word.find('='));
       std::vector<std::string> known{"--help", "--version"};
       for (const Option& row : table.rows()) known.push_back("--" + row.name());
-      refuse(name, "unknown option", nearest(name, known), tool);
+      refuse(name, "unknown option", name.size() > 2 ? nearest(name, known) : "", tool);  // one letter is near to any other
     }
     words.push_back(word);
   }

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "diffusion/process_options.h"
 
 namespace plumb::diffusion {
 namespace {
@@ -58,10 +59,10 @@ nn::Model load_base_of(const nn::Model& tuned, const io::Manifest& base, at::Dev
   const auto refuse = [&](const char* what) {
     throw Error(Exit::kBadInput, base.label(), cat("is no base model of ", tuned.manifest.label(), ": its ", what, " differ"));
   };
-  const auto schedule = [](const nn::Model& m) { return ScheduleOptions::from_json(m.schedule, m.manifest.label()); };
+  const auto schedule = [](const nn::Model& m) { return complete_schedule(m.schedule, m.manifest.label()); };
   if (!(model.space == tuned.space)) refuse("items");
   if (model.denoiser->num_classes() != tuned.denoiser->num_classes()) refuse("classes");
-  if (!(schedule(model) == schedule(tuned))) refuse("noise levels");
+  if (schedule(model) != schedule(tuned)) refuse("noise levels");
   return model;
 }
 

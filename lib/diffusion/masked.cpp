@@ -71,6 +71,13 @@ Tensor relaxed_masked_step(const Tensor& state, const Tensor& log_q, const Tenso
   return (1.0 - mask) * state + mask * y;
 }
 
+Tensor relaxed_letter_step(const Tensor& state, const Tensor& log_q, const Tensor& gumbel, double tau) {
+  const int64_t letters = letters_of(state);
+  const Tensor noisy = log_q + gumbel, of_letters = noisy.narrow(1, 0, letters), mask = mask_share(state);
+  const Tensor revealed = at::gt(of_letters.amax(1, /*keepdim=*/true), noisy.narrow(1, letters, 1)).to(state.scalar_type());
+  return at::cat({state.narrow(1, 0, letters) + mask * revealed * (of_letters / tau).softmax(1), mask * (1.0 - revealed)}, 1);
+}
+
 Tensor straight_through(const Tensor& shares) {
   const Tensor hard = one_hot_of(shares.detach().argmax(1), shares.detach());
   return shares.requires_grad() ? hard + (shares - shares.detach()) : hard;

@@ -38,6 +38,9 @@ Tensor masked_step(const Tensor& state, const Tensor& log_q, const Tensor& gumbe
 /// The same with a gradient: y = softmax((log_q + gumbel) / tau), c = 1 - the mask's share, next = c state + (1 - c) y.
 /// Source: Jang et al. 2017 (Gumbel-softmax); Wang et al. 2025, sec. 4.2.
 Tensor relaxed_masked_step(const Tensor& state, const Tensor& log_q, const Tensor& gumbel, double tau);
+/// The letters alone relaxed: a masked site is revealed exactly when masked_step() would reveal it, and then holds y = softmax over letters of
+/// (log_q + gumbel) / tau. Masks stay whole, so a chain's masks have their true law, and its KL weighs sites as that of a hard chain does.
+Tensor relaxed_letter_step(const Tensor& state, const Tensor& log_q, const Tensor& gumbel, double tau);
 /// The letter of largest share at each site, one-hot [B,K,L], with the gradient of `shares` [B,K,L].
 Tensor straight_through(const Tensor& shares);
 

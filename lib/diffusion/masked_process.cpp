@@ -41,8 +41,7 @@ Tensor MaskedProcess::advance(int64_t i, const Tensor& state, const Tensor& outp
 }
 
 Tensor MaskedProcess::predicted_x0(int64_t, const Tensor& state, const Tensor& output) const {
-  const Tensor mask = mask_share(state), p = letter_log_probs(output, state).exp();
-  return straight_through((1.0 - mask) * state.narrow(1, 0, letters_) + mask * p) * 2.0 - 1.0;
+  return straight_through(state.narrow(1, 0, letters_) + mask_share(state) * letter_log_probs(output, state).exp()) * 2.0 - 1.0;
 }
 
 Tensor MaskedProcess::finish(const Tensor& state) const { return straight_through(state.narrow(1, 0, letters_)) * 2.0 - 1.0; }

@@ -8,9 +8,6 @@
 
 namespace plumb::diffusion {
 
-/// Steps of a chain whose number nobody gave. Source: the released code of Wang et al. 2025 (DRAKES).
-inline constexpr int64_t kMaskedSteps = 128;
-
 /// A chain of N steps from all sites masked to none: states of masked.h, exact draws by Gumbel's trick. The last step leaves no mask, so that
 /// the chain ends at letters (the published one fills in what the last time of 1e-5 leaves masked, one site in a thousand).
 /// Times and mask chances are its own: t_i of mask_times(), m(t_i), and m = 0 at the end.
@@ -25,7 +22,8 @@ class MaskedProcess final : public ReverseProcess {
   Tensor timestep(int64_t i, int64_t batch, at::Device device) const override;   ///< 1000 t_i, float32
   Tensor noise(int64_t i, const Draws& draws) const override;                    ///< standard Gumbel
   Tensor advance(int64_t i, const Tensor& state, const Tensor& output, const Tensor& noise) const override;
-  /// Masked sites filled with the likeliest letter, -1 and +1; the gradient is that of the probabilities.
+  /// Masked sites filled with the likeliest letter, -1 and +1; the gradient is that of the probabilities, letters + mask share p, so
+  /// that of a letter less that of the mask is, to first order, what revealing the letter would change.
   Tensor predicted_x0(int64_t i, const Tensor& state, const Tensor& output) const override;
   /// The letter of largest share, -1 and +1; with the gradient of the shares.
   Tensor finish(const Tensor& state) const override;

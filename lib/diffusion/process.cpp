@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 
 #include "core/error.h"
+#include "diffusion/jacobi_process.h"
+#include "diffusion/masked_process.h"
 
 namespace plumb::diffusion {
 
@@ -16,6 +18,13 @@ Tensor per_row(const Tensor& values, const Tensor& x) {
 
 std::unique_ptr<ReverseProcess> make_reverse_process(const nlohmann::ordered_json& schedule, const SamplerOptions& options,
                                                      const std::vector<int64_t>& item_shape, const std::string& where) {
+  if (process_name(schedule) == "jacobi") {
+    return make_jacobi_process(JacobiOptions::from_json(schedule, where), options.num_inference_steps, item_shape, where);
+  }
+  if (process_name(schedule) == "masked") {
+    check_masked_schedule(schedule, where);
+    return std::make_unique<MaskedProcess>(options.num_inference_steps, item_shape, where);
+  }
   return make_gaussian_process(options, NoiseSchedule(ScheduleOptions::from_json(schedule, where)), item_shape);
 }
 

@@ -27,8 +27,8 @@ std::unique_ptr<Sampler> make_sampler(const SamplerOptions& options, const Noise
 /// Throws Error(kUsage, "--class", ...) for anything else.
 Tensor choose_labels(const std::string& which, const std::vector<int64_t>& items, int64_t num_classes, uint64_t seed);
 
-/// Classifier-free guidance: u + w (c - u), both branches in one doubled batch, null class first.
-/// w = 1, or a condition without label: one plain call. Source: Ho & Salimans 2022; the combination is in model_output space.
+/// Classifier-free guidance: u + w (c - u), both branches in one doubled batch, first that without class and value.
+/// w = 1, or a condition of neither: one plain call. Source: Ho & Salimans 2022; the combination is in model_output space.
 struct GuidedDenoiser {
   nn::Denoiser& denoiser;
   double guidance_scale = 1.0;

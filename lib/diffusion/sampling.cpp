@@ -40,11 +40,6 @@ std::string class_choice(const SamplingOptions& o, const nn::Model& model, bool 
   return which;
 }
 
-void check_sampler_options(const SamplerOptions& o, const std::function<bool(const std::string&)>& was_set) {
-  if (was_set("eta") && o.name != "ddim") throw Error(Exit::kUsage, "--eta", "only ddim has it", "leave it out");
-  if (was_set("variance") && o.name != "ddpm") throw Error(Exit::kUsage, "--variance", "only ddpm has it", "leave it out");
-}
-
 nlohmann::ordered_json timesteps_of(const ReverseProcess& process) {
   nlohmann::ordered_json times = nlohmann::ordered_json::array();
   for (int64_t i = 0; i < process.steps(); ++i) {

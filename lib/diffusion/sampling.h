@@ -22,9 +22,6 @@ std::pair<int64_t, int64_t> item_range(const SamplingOptions& options);
 /// Throws Error(kUsage) for a class that the model does not have, and for --guidance-scale without a class or --target.
 std::string class_choice(const SamplingOptions& options, const nn::Model& model, bool was_set);
 
-/// Options of one sampler that were set with another: Error(kUsage).
-void check_sampler_options(const SamplerOptions& options, const std::function<bool(const std::string&)>& was_set);
-
 /// The timesteps of a process, whole numbers or not: what its network is told.
 nlohmann::ordered_json timesteps_of(const ReverseProcess& process);
 

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "diffusion/process_options.h"
 
 namespace plumb::diffusion {
 namespace {
@@ -81,7 +82,11 @@ nlohmann::ordered_json ScheduleOptions::to_json() const {
 ScheduleOptions ScheduleOptions::from_json(const nlohmann::ordered_json& json, const std::string& where) {
   ScheduleOptions o;
   if (!json.is_object()) throw Error(Exit::kBadInput, where, "the noise schedule is not a JSON object");
+  if (const std::string process = process_name(json); process != "gaussian") {
+    throw Error(Exit::kBadInput, where, cat("is a model of ", process, " diffusion, which does not do here"), "take a model of Gaussian diffusion");
+  }
   for (const auto& [key, value] : json.items()) {
+    if (key == "process") continue;
     try {
       if (key == "num_train_timesteps") o.num_train_timesteps = value.get<int64_t>();
       else if (key == "beta_schedule") o.beta_schedule = value.get<std::string>();

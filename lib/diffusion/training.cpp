@@ -102,10 +102,10 @@ double learning_rate(const TrainingOptions& o, int64_t step) {
   return o.lr * 0.5 * (1.0 + std::cos(3.14159265358979323846 * progress));
 }
 
-Trainer::Trainer(nn::Denoiser& denoiser, const NoiseSchedule& schedule, nn::ShuffledRows& rows, const nn::Codec& codec,
+Trainer::Trainer(nn::Denoiser& denoiser, const ForwardProcess& process, nn::ShuffledRows& rows, const nn::Codec& codec,
                  const TrainingOptions& options, at::Device device, nn::Precision precision, std::optional<ValueCondition> value,
                  const ValueWeight& weight)
-    : denoiser_(denoiser), schedule_(schedule), rows_(rows), codec_(codec), options_(options), device_(device),
+    : denoiser_(denoiser), process_(process), rows_(rows), codec_(codec), options_(options), device_(device),
       precision_(precision), value_(std::move(value)), weight_(weight),
       optimizer_(denoiser.parameters(), nn::AdamWOptions{.lr = options.lr, .weight_decay = options.weight_decay}),
       ema_(denoiser.parameters(), options.ema_decay) {
@@ -123,16 +123,16 @@ TrainingRecord Trainer::step() {
   Tensor x0 = codec_.encode(rows[0]);
   if (options_.flip) x0 = codec_.augment(x0, options_.seed, first, 0, true);
   const Tensor value = value_ ? value_->standardise(rows.back()) : Tensor();
-  const TrainingBatch batch = make_training_batch(x0.to(device_), rows.size() > (value_ ? 2U : 1U) ? rows[1] : Tensor(), denoiser_.num_classes(),
-                                                  schedule_, options_.label_drop, options_.seed, first, value);
+  const nn::Condition condition = training_condition(rows.size() > (value_ ? 2U : 1U) ? rows[1] : Tensor(), denoiser_.num_classes(),
+                                                     options_.label_drop, options_.seed, first, device_, value);
   TrainingRecord record{.step = steps_done_ + 1, .lr = learning_rate(options_, steps_done_)};
   Tensor loss;
   {
     const nn::PrecisionGuard guard(precision_, device_);
     const nn::DropoutScope dropout(options_.seed, numbered(first, options_.batch_size), 0);
-    Tensor weight = min_snr_weight(schedule_, batch.t, options_.min_snr_gamma);
-    if (value_ && !weight_.is_none()) weight = weight * weight_(value).to(device_);
-    loss = (denoising_error(denoiser_, schedule_, batch) * weight).mean();
+    Tensor losses = process_.loss(denoiser_, x0.to(device_), condition, options_.seed, first);
+    if (value_ && !weight_.is_none()) losses = losses * weight_(value).to(device_);
+    loss = losses.mean();
   }
   record.loss = check_finite(loss.item<double>(), cat("loss of step ", record.step));
   optimizer_.zero_grad();

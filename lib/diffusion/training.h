@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 
+#include "diffusion/forward_process.h"
 #include "diffusion/options.h"
 #include "diffusion/schedule.h"
 #include "diffusion/value_condition.h"
@@ -59,9 +60,9 @@ struct TrainingRecord {
 /// and one counter; a restored trainer goes on bit for bit.
 class Trainer {
  public:
-  /// The denoiser (on `device`), rows ("images" etc. first, then "label" if there are classes, last the raw value if there is one) and
-  /// codec must outlive this. `value`: how the values are shown to the network; `weight`: what they weigh in the loss.
-  Trainer(nn::Denoiser& denoiser, const NoiseSchedule& schedule, nn::ShuffledRows& rows, const nn::Codec& codec,
+  /// The denoiser (on `device`), process, rows ("images" etc. first, then "label" if there are classes, last the raw value if there is one)
+  /// and codec must outlive this. `value`: how the values are shown to the network; `weight`: what they weigh in the loss.
+  Trainer(nn::Denoiser& denoiser, const ForwardProcess& process, nn::ShuffledRows& rows, const nn::Codec& codec,
           const TrainingOptions& options, at::Device device, nn::Precision precision = nn::Precision::kFp32,
           std::optional<ValueCondition> value = std::nullopt, const ValueWeight& weight = {});
 
@@ -78,7 +79,7 @@ class Trainer {
 
  private:
   nn::Denoiser& denoiser_;
-  const NoiseSchedule& schedule_;
+  const ForwardProcess& process_;
   nn::ShuffledRows& rows_;
   const nn::Codec& codec_;
   TrainingOptions options_;

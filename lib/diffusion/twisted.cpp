@@ -6,6 +6,8 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "diffusion/masked.h"
+#include "diffusion/masked_process.h"
 #include "diffusion/particles.h"
 
 namespace plumb::diffusion {
@@ -75,14 +77,21 @@ SteeredBatch TwistedParticles::run(const std::vector<int64_t>& items, const nn::
       lambda[g] = last ? 1.0 : tempering_(i + 1, particles.log_w(g), {v, v + n}, lambda[g]);
     }
     Tensor noise = context_.process.noise(i, draw), log_ratio = at::zeros({state.size(0)}, at::kDouble);
-    if (noise.defined()) {
+    const auto* masked = dynamic_cast<const MaskedProcess*>(&context_.process);
+    if (masked != nullptr) {
+      const Tensor pull = per_row((of_particles() / alpha()).to(state.device(), state.scalar_type()), state) * now.gradient, gain = pull - mask_share(pull);
+      const TwistedStep step = twisted_step(masked->log_probs(i, state, now.output), gain);
+      const Tensor next = masked_step(state, step.log_q, noise);
+      log_ratio = twisted_log_ratio(step, gain, state, next).cpu();
+      state = next;
+    } else if (noise.defined()) {
       const auto step = context_.process.transition(i, state, now.output);
       if (!step) throw Error(Exit::kUsage, "--steer", cat(context_.options.method, " needs steps with a density, which this chain has not"), "fk, svdd or best-of-n");
       const Tensor pull = per_row((of_particles() / alpha()).to(state.device(), state.scalar_type()), state) * now.gradient;
       log_ratio = guided_log_ratio(step->sigma, pull, noise).cpu();
       noise = noise + per_row(step->sigma, state).to(state.scalar_type()) * pull;  // sigma (z + sigma G) = sigma^2 G + sigma z
     }
-    state = context_.process.advance(i, state, now.output, noise);
+    if (masked == nullptr) state = context_.process.advance(i, state, now.output, noise);
     const Tensor x0 = last ? context_.process.finish(state) : Tensor();
     if (last) now = {{}, reward_of(x0, of_rows), {}};
     else now = look(i + 1, state, of_rows);

@@ -15,6 +15,8 @@ Tensor guided_log_ratio(const Tensor& sigma, const Tensor& g, const Tensor& z);
 /// With R_t = r(x0_hat(x_t)), one network pass giving step, R_t and its gradient, and lambda_i the tempering at step i:
 ///   x_{t-1} = mu + sigma^2 G + sigma z, G = (lambda_{i+1} / alpha) grad_x R_t(x_t);
 ///   log w += log p - log q + (lambda_{i+1} R_{t-1} - lambda_i R_t) / alpha.
+/// Masked letters (masked.h): a masked site becomes symbol k with q_k proportional to p_k e^{G_k}, G = (lambda_{i+1} / alpha) (dR/dx_k - dR/dx_mask),
+/// to first order what revealing k changes; log p - log q keeps the normaliser of q.
 /// The last step has the reward of the finished item and lambda 1, so the target is exact whatever lambda did before.
 /// Source: Kim et al. 2025, "Test-time alignment of diffusion models without reward over-optimization" (DAS), algorithm 1; lambda = 1
 /// throughout is Wu et al. 2023, "Practical and asymptotically exact conditional sampling in diffusion models" (TDS), algorithm 1.

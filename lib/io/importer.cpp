@@ -63,6 +63,8 @@ void describe(OptionTable& table, ImportOptions& options) {
   table.add("sequence-column", &options.sequence_column, "table: column of the sequences").metavar("NAME|N");
   table.add("value-column", &options.value_column, "table, numbers: column of measured values").metavar("NAME|N");
   table.add("label-column", &options.label_column, "table: column of classes").metavar("NAME|N");
+  table.add("class-quantiles", &options.class_quantiles, "table: classes of the value: 0 below the first of these quantiles of all values, k from the k-th on")
+      .metavar("Q,...").range(0, 1);
 }
 
 nlohmann::ordered_json describe_files(const std::vector<std::string>& paths) {
@@ -94,7 +96,8 @@ void refuse_unused(const ImportOptions& options, const std::string& name, const 
                                                         {"header", options.header != "auto"},
                                                         {"sequence-column", !options.sequence_column.empty()},
                                                         {"value-column", !options.value_column.empty()},
-                                                        {"label-column", !options.label_column.empty()}};
+                                                        {"label-column", !options.label_column.empty()},
+                                                        {"class-quantiles", !options.class_quantiles.empty()}};
   for (const auto& [option, is_set] : given) {
     if (is_set && std::find(used.begin(), used.end(), option) == used.end()) {
       throw Error(Exit::kUsage, "--" + option, "has no meaning for the importer " + name, "leave it out");

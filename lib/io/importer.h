@@ -31,6 +31,7 @@ struct ImportOptions {
   bool unique = false;              ///< leave out items that were there before
   std::string header = "auto";      ///< table: whether the first row names the columns: auto, yes, no
   std::string sequence_column, value_column, label_column;  ///< table: name, or number from 1; "" = found by name, none, none
+  std::vector<double> class_quantiles;  ///< table: classes are the bins between these quantiles of the values; empty = none
 };
 
 /// Adds the rows for all of ImportOptions but `paths` to a tool's table.
@@ -49,6 +50,8 @@ class Importer {
   virtual std::vector<std::string> files() const = 0;
   /// Measured values beside the items.
   virtual bool has_values() const { return false; }
+  /// Where the classes are bins of the values: the values between them, ascending.
+  virtual std::vector<double> class_thresholds() const { return {}; }
   /// What became of the files, where an item is not a whole one, for the manifest's `source`.
   virtual std::map<std::string, int64_t> tally() const { return {}; }
   /// What was left out so far, "3 of 9 records have ..." each, for warnings after the last item.

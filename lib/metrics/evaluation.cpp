@@ -15,6 +15,8 @@
 #include "io/npy.h"
 #include "metrics/gram.h"
 #include "nn/data.h"
+#include "nn/denoiser.h"
+#include "nn/subspace_denoiser.h"
 
 namespace plumb::metrics {
 namespace {
@@ -211,6 +213,16 @@ Reference load_reference(const io::Manifest& manifest, Extractor& extractor, con
   check_same_network(extractor_json(samples), extractor_json(*out.features), where);
   check_dimension(out.features->features.size(1), samples, where);
   return out;
+}
+
+std::optional<Tensor> load_basis(const io::Manifest& items) {
+  const auto model = items.find("model");
+  if (!model) return std::nullopt;
+  const nn::Model loaded = nn::load_model(whole(*model), at::kCPU);
+  const auto* subspace = dynamic_cast<const nn::SubspaceDenoiser*>(loaded.denoiser.get());
+  if (!subspace) return std::nullopt;
+  const at::NoGradGuard no_grad;
+  return subspace->basis();
 }
 
 Reference load_statistics(const std::string& path, const Features& samples) {

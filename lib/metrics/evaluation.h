@@ -45,6 +45,10 @@ class Extractor {
 /// the file is gone.
 std::optional<Sequences> load_sequences(const io::Manifest& items, int64_t limit);
 
+/// The basis V [D,d] of the model that samples were made by, if its network is a subspace denoiser; none otherwise. Throws
+/// Error(kBadInput) if the model is on the lineage and cannot be read.
+std::optional<Tensor> load_basis(const io::Manifest& items);
+
 /// What --reference names: items (or their features), or statistics alone.
 struct Reference {
   io::Manifest manifest;                ///< for `inputs.reference`

@@ -34,6 +34,7 @@ struct MetricInput {
   const Gaussian* statistics = nullptr;     ///< mean and covariance alone (a .npz), or null
   const Sequences* sequences = nullptr;     ///< the samples themselves, or null: other items, or their features alone
   const Sequences* reference_sequences = nullptr;  ///< the reference's, or null
+  const Tensor* basis = nullptr;            ///< [D,d] of the subspace network that made the samples, or null
   /// The reference's features. Throws NotApplicable naming the metric if there are none.
   const Features& reference_features(const std::string& metric) const;
 };

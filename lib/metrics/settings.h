@@ -55,6 +55,10 @@ struct SequenceOptions {
   uint64_t seed = 0;                  ///< of the pairs drawn (Stream::kSubset)
 };
 
+struct SubspaceOptions {
+  std::string file;                   ///< .npz with A [D,d], the true subspace by orthonormal columns
+};
+
 /// All of them: what a command fills from its options.
 struct Settings {
   FrechetOptions frechet;
@@ -65,6 +69,7 @@ struct Settings {
   PairwiseOptions pairwise;
   MemorisationOptions memorisation;
   SequenceOptions sequences;
+  SubspaceOptions subspace;
   void set_seed(uint64_t seed) { frechet.seed = kernel_distance.seed = vendi.seed = sequences.seed = seed; }
 };
 

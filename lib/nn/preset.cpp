@@ -83,7 +83,7 @@ void fit_to_items(io::Json& config, const std::string& type, const io::Space& sp
   io::Json& network = config["config"];
   if (type == "mixture") {   // says itself how large an item is
     const int64_t elements = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-    if (num_classes > 0) throw Error(Exit::kUsage, "--denoiser", "a mixture knows no classes", "--unconditional");
+    if (num_classes > 0) throw Error(Exit::kUsage, "--denoiser", "a mixture knows no classes", "--condition none");
     if (const int64_t own = MixtureOptions::from_json(network, "--denoiser").elements(); own != elements) {
       throw Error(Exit::kUsage, "--denoiser", cat("the mixture's centres have ", own, " coordinates, the items are ", space.text()));
     }

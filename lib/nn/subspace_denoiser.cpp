@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -77,6 +78,15 @@ void SubspaceDenoiser::set_noise_levels(const std::vector<double>& alphas_cumpro
   }
   const at::NoGradGuard no_grad;
   alphas_cumprod_.copy_(at::tensor(alphas_cumprod, at::kDouble));
+}
+
+double subspace_angle_error(const Tensor& v, const Tensor& a) {
+  if (v.dim() != 2 || a.dim() != 2 || v.size(0) != a.size(0)) {
+    throw Error(Exit::kBadInput, "subspace", cat("matrices are ", shape_text(v.sizes().vec()), " and ", shape_text(a.sizes().vec()), ", not of as many rows"));
+  }
+  const Tensor left = v.detach().to(at::kCPU, at::kDouble), right = a.detach().to(at::kCPU, at::kDouble);
+  const auto squares = [](const Tensor& x, const Tensor& y) { return at::matmul(x.t(), y).square().sum().item<double>(); };
+  return std::max(0.0, squares(left, left) + squares(right, right) - 2 * squares(left, right));
 }
 
 }  // namespace plumb::nn

@@ -39,4 +39,9 @@ class SubspaceDenoiser : public Denoiser {
   ConditionedMlp network_;
 };
 
+/// |V V^T - A A^T|_F^2 of two matrices of D rows; with orthonormal columns 2 times the sum of sin^2 of the angles between the subspaces that they
+/// span if these have one dimension d, from 0 to 2d. Source: Yuan et al. 2023, "Reward-directed conditional diffusion", section 5.1. Float64,
+/// without a D x D matrix: |V^T V|^2 + |A^T A|^2 - 2 |V^T A|^2, where rounding leaves about 1e-16 d. Throws Error(kBadInput) for other rows.
+double subspace_angle_error(const Tensor& v, const Tensor& a);
+
 }  // namespace plumb::nn

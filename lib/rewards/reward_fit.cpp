@@ -13,6 +13,7 @@
 #include "nn/denoiser.h"
 #include "rewards/bonus.h"
 #include "rewards/ensemble.h"
+#include "rewards/labelled_items.h"
 #include "rewards/prediction_quality.h"
 #include "rewards/rbf_gp.h"
 
@@ -247,6 +248,15 @@ io::Json quality_of(const FittedReward& fitted, const ItemRows& items, const nn:
   json["uncertainty"] = {{"mean", check_finite(estimate.uncertainty.mean().item<double>(), "uncertainty")},
                          {"coverage", ((target - estimate.mean).abs() <= estimate.uncertainty).to(at::kDouble).mean().item<double>()}};
   return json;
+}
+
+io::Json test_quality(const FittedReward& fitted, const nn::Codec& codec, const LabelledItems& test, double temperature, at::Device device,
+                      std::shared_ptr<const ForwardNoise> noise) {
+  const io::H5Reader file = io::open_artefact(test.items);
+  std::vector<int64_t> all(static_cast<size_t>(test.target.size(0)));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  const ItemRows rows(file, test.items.space().dataset(), std::move(noise));
+  return quality_of(fitted, rows, codec, all, test.target, temperature, device);
 }
 
 io::Json reward_json(const RewardFit& fit, const FittedReward& fitted, const RewardTrainingOptions& options, const ChosenItems& chosen, const Tensor& target) {

@@ -90,6 +90,10 @@ ChosenItems choose_items(const Tensor& target, const RewardTrainingOptions& opti
 io::Json quality_of(const FittedReward& fitted, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows, const Tensor& target,
                     double temperature, at::Device device);
 
+/// The same of all items of `test`, which had no label noise added; they are noised if the network is trained on such.
+io::Json test_quality(const FittedReward& fitted, const nn::Codec& codec, const LabelledItems& test, double temperature, at::Device device,
+                      std::shared_ptr<const ForwardNoise> noise);
+
 /// The manifest's "reward", but for names and metrics. After fit.finish().
 io::Json reward_json(const RewardFit& fit, const FittedReward& fitted, const RewardTrainingOptions& options, const ChosenItems& chosen, const Tensor& target);
 

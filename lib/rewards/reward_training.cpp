@@ -22,6 +22,12 @@ constexpr int64_t kMemoryBytes = int64_t{1} << 30;
 constexpr int64_t kPredictBatch = 256;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
+std::vector<int64_t> numbered(int64_t first, int64_t count) {
+  std::vector<int64_t> numbers(static_cast<size_t>(count));
+  std::iota(numbers.begin(), numbers.end(), first);
+  return numbers;
+}
+
 Tensor index_tensor(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
 
 }  // namespace
@@ -108,7 +114,8 @@ Tensor add_label_noise(const Tensor& target, int64_t num_classes, const RewardTr
   return noisy;
 }
 
-ItemRows::ItemRows(const io::H5Reader& file, std::string dataset) : file_(file), dataset_(std::move(dataset)) {
+ItemRows::ItemRows(const io::H5Reader& file, std::string dataset, std::shared_ptr<const ForwardNoise> noise)
+    : file_(file), dataset_(std::move(dataset)), noise_(std::move(noise)) {
   const io::DatasetInfo info = file.info(dataset_);
   const int64_t numel = std::accumulate(info.shape.begin(), info.shape.end(), int64_t{1}, std::multiplies<>());
   if (numel * static_cast<int64_t>(io::size_of(info.type)) <= kMemoryBytes) all_ = nn::read_all(file, dataset_);
@@ -134,7 +141,7 @@ Tensor shift_images(const Tensor& x, int64_t shift, uint64_t seed, int64_t first
 }
 
 Tensor predict(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
-               at::Device device) {
+               at::Device device, std::optional<int64_t> timestep) {
   const at::NoGradGuard no_grad;
   const bool was_training = predictor.is_training();
   predictor.train(false);
@@ -142,10 +149,25 @@ Tensor predict(nn::Predictor& predictor, const ItemRows& items, const nn::Codec&
   for (size_t begin = 0; begin < rows.size(); begin += kPredictBatch) {
     const size_t end = std::min(rows.size(), begin + kPredictBatch);
     const std::vector<int64_t> batch(rows.begin() + static_cast<std::ptrdiff_t>(begin), rows.begin() + static_cast<std::ptrdiff_t>(end));
-    parts.push_back(predictor.forward(codec.encode(items.take(batch)).to(device)).to(at::kCPU, at::kDouble));
+    Tensor x = codec.encode(items.take(batch));
+    if (const ForwardNoise* noise = items.noise()) {
+      x = timestep ? noise->noised_at(x, batch, *timestep, ForwardNoise::kHeldOut) : noise->noised(x, batch, ForwardNoise::kHeldOut);
+    }
+    parts.push_back(predictor.forward(x.to(device)).to(at::kCPU, at::kDouble));
   }
   predictor.train(was_training);
   return at::cat(parts);
+}
+
+io::Json noise_level_quality(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
+                             const Tensor& target, const OutputScale& scale, at::Device device) {
+  io::Json levels = io::Json::array();
+  for (const int64_t t : items.noise()->levels()) {
+    io::Json level{{"timestep", t}, {"alpha_cumprod", items.noise()->alpha_cumprod(t)}};
+    level.update(quality_json(predict(predictor, items, codec, rows, device, t), target, scale));
+    levels.push_back(std::move(level));
+  }
+  return levels;
 }
 
 RewardTrainer::RewardTrainer(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const Tensor& target,
@@ -202,8 +224,9 @@ RewardTrainingRecord RewardTrainer::ridge_step() {
   for (size_t begin = 0; begin < split_.train.size(); begin += kPredictBatch) {
     const size_t end = std::min(split_.train.size(), begin + kPredictBatch);
     const std::vector<int64_t> rows(split_.train.begin() + static_cast<std::ptrdiff_t>(begin), split_.train.begin() + static_cast<std::ptrdiff_t>(end));
-    const Tensor x = linear.features(codec_.encode(items_.take(rows)).to(device_));
-    fit.add(x.to(at::kCPU, at::kDouble), target_.index_select(0, index_tensor(rows)));
+    Tensor x = codec_.encode(items_.take(rows));
+    if (items_.noise()) x = items_.noise()->noised(x, numbered(static_cast<int64_t>(begin), x.size(0)), ForwardNoise::kTraining);
+    fit.add(linear.features(x.to(device_)).to(at::kCPU, at::kDouble), target_.index_select(0, index_tensor(rows)));
   }
   const RidgeFit::Solution solution = fit.solve(*options_.ridge);
   linear.set_head(solution.theta.unsqueeze(0), at::full({1}, solution.intercept, at::kDouble));
@@ -220,6 +243,7 @@ RewardTrainingRecord RewardTrainer::step() {
   Tensor x = codec_.encode(items_.take(rows));
   if (options_.flip) x = codec_.augment(x, options_.seed, first, 0, true);
   if (options_.shift > 0) x = shift_images(x, options_.shift, options_.seed, first);
+  if (items_.noise()) x = items_.noise()->noised(x, numbered(first, x.size(0)), ForwardNoise::kTraining);
   RewardTrainingRecord record{.step = steps_done_ + 1, .lr = learning_rate(), .held_out_loss = kNaN};
   const Tensor value = loss(predictor_.forward(x.to(device_)), target_.index_select(0, index_tensor(rows)), options_.label_smoothing);
   record.loss = check_finite(value.item<double>(), cat("loss of step ", record.step));

@@ -9,6 +9,9 @@
 #include "nn/checkpoint.h"
 #include "nn/data.h"
 #include "nn/predictor.h"
+#include "rewards/forward_noise.h"
+#include "rewards/labelled_items.h"
+#include "rewards/prediction_quality.h"
 #include "rewards/training_options.h"
 #include "rewards/uncertainty_model.h"
 
@@ -41,14 +44,17 @@ int64_t planned_steps(int64_t train, const RewardTrainingOptions& options);
 /// (seed, kLabelNoise, i). Throws Error(kUsage) if a share of labels above 1 is asked for.
 Tensor add_label_noise(const Tensor& target, int64_t num_classes, const RewardTrainingOptions& options);
 
-/// Items of an artefact by row: from memory if all of them take less than 1 GiB, else read row by row.
+/// Items of an artefact by row: from memory if all of them take less than 1 GiB, else read row by row. `noise`, where given, is what is
+/// added to them in model space before a network sees them: by example number in training, by row in evaluation.
 class ItemRows {
  public:
-  ItemRows(const io::H5Reader& file, std::string dataset);
+  ItemRows(const io::H5Reader& file, std::string dataset, std::shared_ptr<const ForwardNoise> noise = nullptr);
+  const ForwardNoise* noise() const { return noise_.get(); }
   Tensor take(const std::vector<int64_t>& rows) const;   ///< [rows,*] stored type
  private:
   const io::H5Reader& file_;
   std::string dataset_;
+  std::shared_ptr<const ForwardNoise> noise_;
   Tensor all_;   // undefined: read from the file
 };
 
@@ -105,9 +111,13 @@ class RewardTrainer {
   nn::NamedTensors best_;
 };
 
-/// Raw outputs [rows,K] float64 of the predictor in evaluation mode on these rows.
+/// Raw outputs [rows,K] float64 of the predictor in evaluation mode on these rows; of noised items at `timestep`, if given, else at the
+/// timestep that each row draws.
 Tensor predict(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
-               at::Device device);
+               at::Device device, std::optional<int64_t> timestep = std::nullopt);
+/// Metrics on these rows at each of the noise's levels(): [{"timestep", "alpha_cumprod", ...}].
+io::Json noise_level_quality(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
+                             const Tensor& target, const OutputScale& scale, at::Device device);
 
 /// Shifts each image of x [B,C,H,W] by whole pixels in [-shift,shift] both ways, edges repeated; image i uses the draws of
 /// (seed, kAugment, first + i, step 1).

@@ -31,6 +31,8 @@ struct RewardTrainingOptions {
   UncertaintyOptions uncertainty;   ///< regressor
   std::optional<double> ridge;      ///< regressor, linear network: lambda of the closed form, instead of steps
   bool ridge_intercept = false;
+  std::string noised_by;            ///< model whose forward process noises the items; "": clean items
+  int64_t noised_steps = 0;         ///< timesteps of a sampler of that many steps only; 0: all
   bool calibrate = false;           ///< classifier: fit a temperature on held-out items
   uint64_t seed = 0;
 };
@@ -60,6 +62,9 @@ inline void describe(OptionTable& t, RewardTrainingOptions& o) {
   t.add("patience", &o.patience, "stop after this many evaluations without a better held-out loss; 0 = never").range(0, 1e6);
   t.add("calibrate", &o.calibrate, "classifier: fit a temperature to the held-out items");
   t.add("seed", &o.seed, "seed of weights, split, order, noise and augmentation");
+  t.group("Noised items");
+  t.add("noised-by", &o.noised_by, "train on x_t, items noised by this model's forward process at timesteps drawn uniformly, for guidance at x_t").metavar("MODEL.h5").file();
+  t.add("noised-steps", &o.noised_steps, "with --noised-by: draw only timesteps of a sampler of N steps; 0 = all").metavar("N").range(0, 1e6);
   t.group("Closed form");
   t.add("ridge", &o.ridge, "regressor with --network linear or kmer: (X^T X + LAMBDA I)^-1 X^T y instead of training by steps; no target or feature is "
         "centred or scaled").metavar("LAMBDA").range(0, 1e12);

@@ -11,7 +11,7 @@ _plumb_complete() {
     "diversity --limit") return ;;
     "diversity --batch-size") return ;;
     "diversity --save-features") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "diversity --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc sequences spectral vendi' -- "$current")); return ;;
+    "diversity --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc sequences spectral subspace vendi' -- "$current")); return ;;
     "diversity --vendi.order") COMPREPLY=($(compgen -W '0.5 1 2 inf' -- "$current")); return ;;
     "diversity --vendi.kernel") COMPREPLY=($(compgen -W 'cosine rbf' -- "$current")); return ;;
     "diversity --vendi.bandwidth") return ;;
@@ -21,6 +21,7 @@ _plumb_complete() {
     "diversity --memorisation.list") return ;;
     "diversity --sequences.k") return ;;
     "diversity --sequences.edit-pairs") return ;;
+    "diversity --subspace") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "diversity --seed") return ;;
     "diversity --output"|"diversity -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "diversity --threads"|"diversity -j") return ;;
@@ -33,7 +34,7 @@ _plumb_complete() {
     "evaluate-fid --batch-size") return ;;
     "evaluate-fid --save-features") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "evaluate-fid --save-stats") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "evaluate-fid --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc sequences spectral vendi' -- "$current")); return ;;
+    "evaluate-fid --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc sequences spectral subspace vendi' -- "$current")); return ;;
     "evaluate-fid --kid.subsets") return ;;
     "evaluate-fid --kid.subset-size") return ;;
     "evaluate-fid --kid.items") return ;;
@@ -52,9 +53,27 @@ _plumb_complete() {
     "export --layout") COMPREPLY=($(compgen -W 'nchw nhwc' -- "$current")); return ;;
     "export --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "export --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "feedback --ask") COMPREPLY=($(compgen -W 'page tty' -- "$current")); return ;;
+    "feedback --rater") return ;;
+    "feedback --port") return ;;
+    "feedback --serve-spool") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "feedback --mode") COMPREPLY=($(compgen -W 'single pairs rank rating' -- "$current")); return ;;
+    "feedback --choose") COMPREPLY=($(compgen -W 'random all diverse' -- "$current")); return ;;
+    "feedback --count"|"feedback -n") return ;;
+    "feedback --per-page") return ;;
+    "feedback --repeats") return ;;
+    "feedback --features") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "feedback --seed") return ;;
+    "feedback --question") return ;;
+    "feedback --answers") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "feedback --resume") COMPREPLY=($(compgen -W 'auto never' -- "$current")); return ;;
+    "feedback --time-limit") return ;;
+    "feedback --output"|"feedback -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "feedback --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
+    "feedback --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --model") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "finetune --method") COMPREPLY=($(compgen -W 'alignprop ddpo-is ddpo-sf dpok draft draft-lv grpo raft refl tdpo tdpo-r' -- "$current")); return ;;
-    "finetune --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec gc jpeg-compressibility jpeg-incompressibility kmer learned pwm table torchscript' -- "$current")); return ;;
+    "finetune --method") COMPREPLY=($(compgen -W 'alignprop braid ddpo-is ddpo-sf dpok draft draft-lv drakes grpo raft refl strl tdpo tdpo-r' -- "$current")); return ;;
+    "finetune --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
     "finetune --class") return ;;
     "finetune --seed") return ;;
     "finetune --epochs") return ;;
@@ -62,6 +81,7 @@ _plumb_complete() {
     "finetune --batch-size") return ;;
     "finetune --sampler-steps") return ;;
     "finetune --eta") return ;;
+    "finetune --variance") COMPREPLY=($(compgen -W 'auto posterior beta' -- "$current")); return ;;
     "finetune --guidance-scale") return ;;
     "finetune --train-batch-size") return ;;
     "finetune --grad-accumulation") return ;;
@@ -119,10 +139,18 @@ _plumb_complete() {
     "finetune --refl.standardise") COMPREPLY=($(compgen -W 'base none' -- "$current")); return ;;
     "finetune --refl.target") return ;;
     "finetune --refl.scale") return ;;
+    "finetune --strl.alpha") return ;;
+    "finetune --strl.truncation") COMPREPLY=($(compgen -W 'all uniform per-step' -- "$current")); return ;;
+    "finetune --strl.kl-reduce") COMPREPLY=($(compgen -W 'sum mean' -- "$current")); return ;;
+    "finetune --drakes.k") return ;;
+    "finetune --drakes.tau") return ;;
+    "finetune --drakes.relax") COMPREPLY=($(compgen -W 'symbols letters' -- "$current")); return ;;
+    "finetune --drakes.alpha") return ;;
+    "finetune --drakes.kl") COMPREPLY=($(compgen -W 'exact published' -- "$current")); return ;;
     "finetune --lora-rank") return ;;
     "finetune --lora-alpha") return ;;
     "finetune --lora-targets") return ;;
-    "finetune --gold") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec gc jpeg-compressibility jpeg-incompressibility kmer learned pwm table torchscript' -- "$current")); return ;;
+    "finetune --gold") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
     "finetune --monitor-every") return ;;
     "finetune --monitor-n") return ;;
     "finetune --monitor-bootstrap") return ;;
@@ -140,7 +168,7 @@ _plumb_complete() {
     "finetune --log") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "finetune --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "ingest --format") COMPREPLY=($(compgen -W 'auto cifar fasta folder idx npy table' -- "$current")); return ;;
+    "ingest --format") COMPREPLY=($(compgen -W 'auto cifar fasta folder idx npy numbers table' -- "$current")); return ;;
     "ingest --class-names") return ;;
     "ingest --from") COMPREPLY=($(compgen -W 'diffusers' -- "$current")); return ;;
     "ingest --labels") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
@@ -159,6 +187,7 @@ _plumb_complete() {
     "ingest --sequence-column") return ;;
     "ingest --value-column") return ;;
     "ingest --label-column") return ;;
+    "ingest --class-quantiles") return ;;
     "ingest --skip") return ;;
     "ingest --limit") return ;;
     "ingest --held-out") return ;;
@@ -170,6 +199,7 @@ _plumb_complete() {
     "ingest --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "pretrain --denoiser") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "pretrain --init") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "pretrain --condition") COMPREPLY=($(compgen -W 'class none reward value' -- "$current")); return ;;
     "pretrain --steps") return ;;
     "pretrain --batch-size") return ;;
     "pretrain --lr") return ;;
@@ -181,6 +211,8 @@ _plumb_complete() {
     "pretrain --min-snr-gamma") return ;;
     "pretrain --label-drop") return ;;
     "pretrain --seed") return ;;
+    "pretrain --value-weight") COMPREPLY=($(compgen -W 'none exp:1' -- "$current")); return ;;
+    "pretrain --process") COMPREPLY=($(compgen -W 'gaussian jacobi masked' -- "$current")); return ;;
     "pretrain --num-train-timesteps") return ;;
     "pretrain --beta-schedule") COMPREPLY=($(compgen -W 'linear scaled_linear squaredcos_cap_v2' -- "$current")); return ;;
     "pretrain --beta-start") return ;;
@@ -189,6 +221,9 @@ _plumb_complete() {
     "pretrain --timestep-spacing") COMPREPLY=($(compgen -W 'leading trailing linspace' -- "$current")); return ;;
     "pretrain --steps-offset") return ;;
     "pretrain --table-dtype") COMPREPLY=($(compgen -W 'float64 float32' -- "$current")); return ;;
+    "pretrain --jacobi-max-time") return ;;
+    "pretrain --jacobi-min-time") return ;;
+    "pretrain --jacobi-times") return ;;
     "pretrain --save-every") return ;;
     "pretrain --time-limit") return ;;
     "pretrain --resume") COMPREPLY=($(compgen -W 'auto never' -- "$current")); return ;;
@@ -205,18 +240,23 @@ _plumb_complete() {
     "report --rows") return ;;
     "report --columns") return ;;
     "report --front-reward") return ;;
+    "report --table") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "report --x") return ;;
+    "report --y") return ;;
+    "report --by") return ;;
     "report --output"|"report -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "report --svg") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "report --png") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "report --tsv") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "report --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "report --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "reward-train --network") COMPREPLY=($(compgen -W 'auto tiny small medium sequence vector' -- "$current")); return ;;
+    "reward-train --network") COMPREPLY=($(compgen -W 'auto tiny small medium sequence vector linear kmer' -- "$current")); return ;;
     "reward-train --target") return ;;
     "reward-train --test") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "reward-train --type") COMPREPLY=($(compgen -W 'classifier regressor' -- "$current")); return ;;
     "reward-train --labels") return ;;
     "reward-train --label-noise") return ;;
+    "reward-train --below") return ;;
     "reward-train --held-out") return ;;
     "reward-train --epochs") return ;;
     "reward-train --steps") return ;;
@@ -230,6 +270,23 @@ _plumb_complete() {
     "reward-train --evaluate-every") return ;;
     "reward-train --patience") return ;;
     "reward-train --seed") return ;;
+    "reward-train --noised-by") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "reward-train --noised-steps") return ;;
+    "reward-train --ridge") return ;;
+    "reward-train --uncertainty") COMPREPLY=($(compgen -W 'none bonus gp bootstrap' -- "$current")); return ;;
+    "reward-train --scale") return ;;
+    "reward-train --cap") return ;;
+    "reward-train --bonus-lambda") return ;;
+    "reward-train --bonus-covariance") COMPREPLY=($(compgen -W 'gram centred' -- "$current")); return ;;
+    "reward-train --gp-length") return ;;
+    "reward-train --gp-noise") return ;;
+    "reward-train --members") return ;;
+    "reward-train --penalty") COMPREPLY=($(compgen -W 'mean-std min softmin' -- "$current")); return ;;
+    "reward-train --kappa") return ;;
+    "reward-train --softmin-tau") return ;;
+    "reward-train --prior-scale") return ;;
+    "reward-train --choose-scale") return ;;
+    "reward-train --clusters") return ;;
     "reward-train --save-every") return ;;
     "reward-train --time-limit") return ;;
     "reward-train --resume") COMPREPLY=($(compgen -W 'auto never' -- "$current")); return ;;
@@ -242,26 +299,48 @@ _plumb_complete() {
     "sample --model") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "sample --count"|"sample -n") return ;;
     "sample --class") COMPREPLY=($(compgen -W 'balanced random none' -- "$current")); return ;;
+    "sample --target") return ;;
     "sample --seed") return ;;
     "sample --first") return ;;
     "sample --shard") return ;;
     "sample --sampler") COMPREPLY=($(compgen -W 'ddim ddpm dpm-solver++' -- "$current")); return ;;
     "sample --steps") return ;;
     "sample --eta") return ;;
+    "sample --variance") COMPREPLY=($(compgen -W 'posterior beta' -- "$current")); return ;;
     "sample --guidance-scale") return ;;
     "sample --lora-scale") return ;;
     "sample --aig") COMPREPLY=($(compgen -W 'linear power:2 power:4 step:0.6 constant:0.5 base ft' -- "$current")); return ;;
     "sample --base") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "sample --batch-size") return ;;
+    "sample --steer") COMPREPLY=($(compgen -W 'best-of-n das fk svdd tds' -- "$current")); return ;;
+    "sample --alpha") return ;;
+    "sample --particles") return ;;
+    "sample --steer-return") COMPREPLY=($(compgen -W 'best weighted all' -- "$current")); return ;;
+    "sample --steer-potential") COMPREPLY=($(compgen -W 'difference max sum current' -- "$current")); return ;;
+    "sample --steer-every") return ;;
+    "sample --steer-tempering") COMPREPLY=($(compgen -W 'fixed adaptive' -- "$current")); return ;;
+    "sample --steer-gamma") return ;;
+    "sample --steer-resample") COMPREPLY=($(compgen -W 'multinomial residual ssp stratified systematic' -- "$current")); return ;;
+    "sample --steer-ess") return ;;
+    "sample --guide") COMPREPLY=($(compgen -W 'x_t x0' -- "$current")); return ;;
+    "sample --guide-strength") return ;;
+    "sample --guide-target") return ;;
+    "sample --guide-weight") COMPREPLY=($(compgen -W 'constant look-ahead' -- "$current")); return ;;
+    "sample --guide-sigma") return ;;
+    "sample --guide-reduce") COMPREPLY=($(compgen -W 'sum mean' -- "$current")); return ;;
+    "sample --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
+    "sample --reward-timeout") return ;;
     "sample --output"|"sample -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "sample --threads"|"sample -j") return ;;
     "sample --device") COMPREPLY=($(compgen -W 'cpu cuda' -- "$current")); return ;;
     "sample --precision") COMPREPLY=($(compgen -W 'fp32 bf16 fp16' -- "$current")); return ;;
     "sample --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "sample --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "score --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob exec gc jpeg-compressibility jpeg-incompressibility kmer learned pwm table torchscript' -- "$current")); return ;;
+    "score --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
     "score --sum") return ;;
     "score --weights") return ;;
+    "score --noise") return ;;
+    "score --seed") return ;;
     "score --batch-size") return ;;
     "score --timeout") return ;;
     "score --output"|"score -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
@@ -275,30 +354,31 @@ _plumb_complete() {
   fi
   case $tool in
     check) COMPREPLY=($(compgen -W '--lineage --finite --no-finite --digest --no-digest --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    diversity) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --metric --per-class --no-per-class --vendi.order --vendi.kernel --vendi.bandwidth --vendi.frequencies --bootstrap --memorisation.ratio --memorisation.list --sequences.k --sequences.edit-pairs --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    diversity) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --metric --per-class --no-per-class --vendi.order --vendi.kernel --vendi.bandwidth --vendi.frequencies --bootstrap --memorisation.ratio --memorisation.list --sequences.k --sequences.edit-pairs --subspace --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     evaluate-fid) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --save-stats --metric --allow-rank-deficient --kid.subsets --kid.subset-size --kid.items --prdc.precision-k --prdc.density-k --inception-score.splits --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     export) COMPREPLY=($(compgen -W '--to --output -o --force --limit --by-class --layout --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    finetune) COMPREPLY=($(compgen -W '--model --method --reward --class --seed --epochs --samples-per-epoch --batch-size --sampler-steps --eta --guidance-scale --train-batch-size --grad-accumulation --inner-epochs --timestep-fraction --max-step-gain --update-order --step-order --lr --weight-decay --grad-clip --clip-range --logprob-reduce --advantage --tracker-size --tracker-min --advantage-clip --constraint --constraint-lr --constraint-max --kl-coef --kl-form --kl-penalty --kl-shape --kl-target --kl-horizon --tdpo.features --tdpo.gamma --tdpo.whitening --tdpo.critic-lr --tdpo.critic-eps --tdpo.critic-clip --tdpo.critic-init --tdpo.critic-relu --tdpo.dormant-threshold --tdpo.probe-n --tdpo.probe --tdpo.reset --tdpo.reset-every --tdpo.reset-seed --dpok.reward --dpok.clip --dpok.value-lr --dpok.value-updates --dpok.value-batch --grpo.std --draft.k --draft.lv-n --draft.lv-include-base --alignprop.truncation --alignprop.target --alignprop.scale --raft.best-of --raft.label-drop --refl.last --refl.standardise --refl.target --refl.scale --direct.checkpoint --lora-rank --lora-alpha --lora-targets --full --merge --gold --monitor-every --monitor-n --monitor-bootstrap --monitor-features --stop --keep --reward-timeout --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    ingest) COMPREPLY=($(compgen -W '--format --class-names --from --labels --size --tile --shrink --channels --array --label-array --alphabet --length --window --stride --strands --unique --header --sequence-column --value-column --label-column --skip --limit --held-out --part --seed --batch-size --output -o --force --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    pretrain) COMPREPLY=($(compgen -W '--denoiser --init --unconditional --steps --batch-size --lr --lr-warmup --lr-schedule --weight-decay --grad-clip --ema-decay --min-snr-gamma --label-drop --flip --seed --num-train-timesteps --beta-schedule --beta-start --beta-end --prediction-type --timestep-spacing --steps-offset --set-alpha-to-one --clip-sample --table-dtype --save-every --time-limit --resume --log-every --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    report) COMPREPLY=($(compgen -W '--log --title --rows --columns --pool-seeds --front --front-reward --output -o --svg --png --tsv --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    reward-train) COMPREPLY=($(compgen -W '--network --target --test --type --labels --label-noise --held-out --epochs --steps --batch-size --lr --lr-warmup --weight-decay --grad-clip --label-smoothing --flip --shift --evaluate-every --patience --calibrate --seed --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    sample) COMPREPLY=($(compgen -W '--model --count -n --class --seed --first --shard --sampler --steps --eta --guidance-scale --lora-scale --aig --base --batch-size --output -o --force --compress --dry-run --threads -j --device --precision --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    score) COMPREPLY=($(compgen -W '--reward --sum --weights --batch-size --timeout --output -o --force --compress --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    feedback) COMPREPLY=($(compgen -W '--ask --rater --port --serve-spool --once --mode --choose --count -n --per-page --repeats --features --seed --question --answers --resume --finish --time-limit --output -o --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    finetune) COMPREPLY=($(compgen -W '--model --method --reward --class --seed --epochs --samples-per-epoch --batch-size --sampler-steps --eta --variance --guidance-scale --train-batch-size --grad-accumulation --inner-epochs --timestep-fraction --max-step-gain --update-order --step-order --lr --weight-decay --grad-clip --clip-range --logprob-reduce --advantage --tracker-size --tracker-min --advantage-clip --constraint --constraint-lr --constraint-max --kl-coef --kl-form --kl-penalty --kl-shape --kl-target --kl-horizon --tdpo.features --tdpo.gamma --tdpo.whitening --tdpo.critic-lr --tdpo.critic-eps --tdpo.critic-clip --tdpo.critic-init --tdpo.critic-relu --tdpo.dormant-threshold --tdpo.probe-n --tdpo.probe --tdpo.reset --tdpo.reset-every --tdpo.reset-seed --dpok.reward --dpok.clip --dpok.value-lr --dpok.value-updates --dpok.value-batch --grpo.std --draft.k --draft.lv-n --draft.lv-include-base --alignprop.truncation --alignprop.target --alignprop.scale --raft.best-of --raft.label-drop --refl.last --refl.standardise --refl.target --refl.scale --strl.alpha --strl.truncation --strl.kl-reduce --drakes.k --drakes.tau --drakes.relax --drakes.alpha --drakes.kl --direct.checkpoint --lora-rank --lora-alpha --lora-targets --full --merge --gold --allow-trained-gold --monitor-every --monitor-n --monitor-bootstrap --monitor-features --stop --keep --reward-timeout --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    ingest) COMPREPLY=($(compgen -W '--format --class-names --from --labels --size --tile --shrink --channels --array --label-array --alphabet --length --window --stride --strands --unique --header --sequence-column --value-column --label-column --class-quantiles --skip --limit --held-out --part --seed --batch-size --output -o --force --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    pretrain) COMPREPLY=($(compgen -W '--denoiser --init --condition --unconditional --steps --batch-size --lr --lr-warmup --lr-schedule --weight-decay --grad-clip --ema-decay --min-snr-gamma --label-drop --flip --seed --value-weight --process --num-train-timesteps --beta-schedule --beta-start --beta-end --prediction-type --timestep-spacing --steps-offset --set-alpha-to-one --clip-sample --table-dtype --jacobi-max-time --jacobi-min-time --jacobi-times --save-every --time-limit --resume --log-every --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    report) COMPREPLY=($(compgen -W '--log --title --rows --columns --pool-seeds --front --front-reward --table --x --y --by --marks --log-x --output -o --svg --png --tsv --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    reward-train) COMPREPLY=($(compgen -W '--network --target --test --type --labels --label-noise --below --held-out --epochs --steps --batch-size --lr --lr-warmup --weight-decay --grad-clip --label-smoothing --flip --shift --evaluate-every --patience --calibrate --seed --noised-by --noised-steps --ridge --ridge-intercept --uncertainty --scale --cap --bonus-lambda --bonus-covariance --gp-length --gp-noise --members --penalty --kappa --softmin-tau --prior-scale --choose-scale --clusters --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    sample) COMPREPLY=($(compgen -W '--model --count -n --class --target --seed --first --shard --sampler --steps --eta --variance --guidance-scale --lora-scale --aig --base --batch-size --steer --alpha --particles --steer-return --steer-potential --steer-every --steer-tempering --steer-gamma --steer-resample --steer-ess --guide --guide-strength --guide-target --guide-weight --guide-sigma --guide-reduce --reward --reward-timeout --output -o --force --compress --dry-run --threads -j --device --precision --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    score) COMPREPLY=($(compgen -W '--reward --sum --weights --noise --seed --batch-size --timeout --output -o --force --compress --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
   esac
 }
 _plumb() {
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W 'check diversity evaluate-fid export finetune ingest pretrain report reward-train sample score help' -- "${COMP_WORDS[1]}")); return
+    COMPREPLY=($(compgen -W 'check diversity evaluate-fid export feedback finetune ingest pretrain report reward-train sample score help' -- "${COMP_WORDS[1]}")); return
   fi
   if [[ ${COMP_WORDS[1]} == help ]]; then
-    COMPREPLY=($(compgen -W 'check diversity evaluate-fid export finetune ingest pretrain report reward-train sample score' -- "${COMP_WORDS[COMP_CWORD]}")); return
+    COMPREPLY=($(compgen -W 'check diversity evaluate-fid export feedback finetune ingest pretrain report reward-train sample score' -- "${COMP_WORDS[COMP_CWORD]}")); return
   fi
   _plumb_complete "${COMP_WORDS[1]}"
 }
 _plumb_bare() { _plumb_complete "${1##*/}"; }
 complete -F _plumb plumb
-for _plumb_tool in bin/check ./check bin/diversity ./diversity bin/evaluate-fid ./evaluate-fid bin/export ./export bin/finetune ./finetune bin/ingest ./ingest bin/pretrain ./pretrain bin/report ./report bin/reward-train ./reward-train bin/sample ./sample bin/score ./score; do
+for _plumb_tool in bin/check ./check bin/diversity ./diversity bin/evaluate-fid ./evaluate-fid bin/export ./export bin/feedback ./feedback bin/finetune ./finetune bin/ingest ./ingest bin/pretrain ./pretrain bin/report ./report bin/reward-train ./reward-train bin/sample ./sample bin/score ./score; do
   complete -F _plumb_bare "$_plumb_tool"
 done
 unset _plumb_tool

@@ -38,10 +38,10 @@ ROWS
 }
 # steering       options of sample; each with the reward of strl and of bonus-2
 steerings() {
-  sed 's/ *#.*//; /^$/d' <<'ROWS'
-fk               --steer fk --particles 32 --steer-ess 0.5
-das              --steer das --particles 32 --steer-ess 0.5
-svdd             --steer svdd --particles 10
+  sed 's/ *#.*//; /^$/d' <<ROWS
+fk               --steer fk --particles 32 --alpha $ALPHA --steer-return weighted
+das              --steer das --particles 32 --alpha $ALPHA --steer-return weighted
+svdd             --steer svdd --particles 10 --alpha $ALPHA
 best-of-n        --steer best-of-n --particles 32
 ROWS
 }
@@ -130,7 +130,7 @@ steer() {
   for arm in strl bonus-2; do
     reward=$(arms "$1" | awk -v arm="$arm" '$1 == arm { print $4 }')
     steerings | while read -r how options; do
-      sample --model model.h5 -n "$RUNS" --seed "$((100 + $1))" $SAMPLER --reward "$reward" --alpha "$ALPHA" $options -j 1 -q -o "samples/$how-$arm-$1.h5" --force >/dev/null
+      sample --model model.h5 -n "$RUNS" --seed "$((100 + $1))" $SAMPLER --reward "$reward" $options -j 1 -q -o "samples/$how-$arm-$1.h5" --force >/dev/null
       looked_at "samples/$how-$arm-$1.h5" "samples/$how-$arm-$1.csv" "rhat=learned:fits/bonus-$1.h5" "g=uncertainty:fits/bonus-$1.h5,scale=1"
       printf '%s-%s\tsteered\t-\t%s\t' "$how" "$arm" "$1"
       drawn "samples/$how-$arm-$1.csv" "$best" -

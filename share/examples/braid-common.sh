@@ -115,7 +115,7 @@ tuned() {
 summary() {
   awk -F'\t' -v OFS='\t' -v keys="$2" -v columns="$3" '
     BEGIN { nk = split(keys, k, ","); nc = split(columns, c, ","); split("12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262", t, " ") }
-    FNR == NR { id = $1; for (i = 2; i <= nk; i++) id = id "\t" $i; for (i = 1; i <= nc; i++) pilot[id, i] = $(nk + i); next }
+    FILENAME == ARGV[1] { id = $1; for (i = 2; i <= nk; i++) id = id "\t" $i; for (i = 1; i <= nc; i++) pilot[id, i] = $(nk + i); next }
     FNR == 1 { head = ""; for (i = 1; i <= nk; i++) head = head (i > 1 ? OFS : "") $k[i]; head = head OFS "runs"
       for (i = 1; i <= nc; i++) head = head OFS $c[i] OFS "+-" OFS "pilot " $c[i]; print head; next }
     { id = $k[1]; for (i = 2; i <= nk; i++) id = id "\t" $k[i]; if (!(id in runs)) order[++m] = id; runs[id]++

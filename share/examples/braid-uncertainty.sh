@@ -105,19 +105,19 @@ centre_values() {
     $(at["x1"]) == 3 && $(at["x2"]) == 3 { trap = $(at[g]); next }
     { v[++n] = $(at[g]) }
     END { for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (v[j] < v[i]) { t = v[i]; v[i] = v[j]; v[j] = t }
-      m = (v[int((n + 1) / 2)] + v[int(n / 2) + 1]) / 2; printf "%.4f\t%.4f\t%.3g", trap, m, m > 0 ? trap / m : 0 }' "$1"
+      m = (v[int((n + 1) / 2)] + v[int(n / 2) + 1]) / 2; printf "%.4f\t%.4f\t%.3g", trap, m, (m > 0 ? trap / m : 0) }' "$1"
 }
 # The chance that g of a draw in the trap is above that of one elsewhere (area under the ROC curve), ties by halves.
 trap_rank() {
   awk -F, -v g="$2" 'NR == 1 { for (i = 1; i <= NF; i++) { c = $i; sub(/^reward\//, "", c); at[c] = i } next } { print $(at[g]), $(at["trap"]) }' "$1" | sort -g |
-    awk '{ if ($1 != last) { close_group(); last = $1 } if ($2 > 0) t++; else o++ } END { close_group(); printf "%.4f", traps * others > 0 ? area / (traps * others) : 0 }
+    awk '{ if ($1 != last) { close_group(); last = $1 } if ($2 > 0) t++; else o++ } END { close_group(); printf "%.4f", (traps * others > 0 ? area / (traps * others) : 0) }
       function close_group() { area += t * (others + o / 2); traps += t; others += o; t = o = 0 }'
 }
 # The share of the base model's draws on which |r - rhat| <= g, all of them and those in the trap.
 coverage() {
   awk -F, -v g="$2" 'NR == 1 { for (i = 1; i <= NF; i++) { c = $i; sub(/^reward\//, "", c); at[c] = i } next }
     { off = $(at["r"]) - $(at["rhat"]); if (off < 0) off = -off; hit = off <= $(at[g]); n++; all += hit; if ($(at["trap"]) > 0) { m++; trap += hit } }
-    END { printf "%.4f\t%.4f", all / n, m ? trap / m : 0 }' "$1"
+    END { printf "%.4f\t%.4f", all / n, (m ? trap / m : 0) }' "$1"
 }
 
 page() {

@@ -53,7 +53,7 @@ case $MODEL in /*) ;; *) MODEL=$PWD/$MODEL ;; esac
 motifs=$DATA/fly.jaspar
 truth="pwm:$motifs,vfl + pwm:$motifs,Trl + pwm:$motifs,bcd"
 step() { echo "fly-dna: $*" >&2; }
-quietly() { "$@" -q -j 1 >/dev/null; }
+quietly() { "$@" -q >/dev/null; }
 
 # The windows with their true reward, and the best of them, which designs are compared with.
 base() {
@@ -61,7 +61,7 @@ base() {
     [ -e "$DATA/$file" ] || { step "$DATA/$file is not there: run share/tools/sequence-data.sh $DATA"; return 3; }
   done
   [ -e windows.h5 ] || quietly ingest "$DATA/fly.fa.gz" --alphabet dna --window 200 --unique -o windows.h5
-  [ -e truth.h5 ] || quietly score windows.h5 --reward "truth=$truth" -o truth.h5
+  [ -e truth.h5 ] || quietly score -j 1 windows.h5 --reward "truth=$truth" -o truth.h5
   if ! [ -e best.h5 ]; then  # the best thousandth
     env export truth.h5 --to csv -q -o truth.csv --force >/dev/null
     sed 1d truth.csv | LC_ALL=C sort -t , -k 3,3gr | awk -F , -v n="$(sed 1d truth.csv | wc -l)" 'NR <= n / 1000 { print ">" $1 "\n" $2 }' >best.fa
@@ -75,9 +75,9 @@ reward() {
     --evaluate-every 20 --patience 10 --lr 2e-3"
   chosen=${SCALE:---choose-scale 0.9}
   [ -e "rewards/bonus-$1.h5" ] ||
-    quietly reward-train truth.h5 $recipe --uncertainty bonus $chosen --seed "$1" -o "rewards/bonus-$1.h5"
+    quietly reward-train -j 1 truth.h5 $recipe --uncertainty bonus $chosen --seed "$1" -o "rewards/bonus-$1.h5"
   [ -e "rewards/boot-$1.h5" ] ||
-    quietly reward-train truth.h5 $recipe --uncertainty bootstrap --members 3 $chosen --seed "$1" -o "rewards/boot-$1.h5"
+    quietly reward-train -j 1 truth.h5 $recipe --uncertainty bootstrap --members 3 $chosen --seed "$1" -o "rewards/boot-$1.h5"
 }
 
 rewards() { echo "$SEEDS" | tr ' ' '\n' | xargs -P "$JOBS" -I @ "$self" --reward @ "$PWD"; }

@@ -28,6 +28,7 @@ ROWS
 }
 SEEDS=${SEEDS:-1}                      # of the labelled images, networks and samples
 JOBS=${JOBS:-2}                        # cells at a time, one thread each
+DEVICE=${DEVICE:-cpu}                  # of training and sampling
 STRENGTHS=${STRENGTHS:-1 2 4}          # of guidance; 1: none
 REWARD=${REWARD:-jpeg-incompressibility}
 LABELLED=${LABELLED:-2000}
@@ -42,8 +43,8 @@ PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
 shipped=$root/share/models/fashion-mnist.h5
 images=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 step() { echo "reward-directed-images: $*" >&2; }
-# statistic KEY: of the first column in the manifest of scores on standard input.
-statistic() { sed -n "s/.*\"rewards\":{[^}]*\"$1\":\\([-0-9.e+]*\\).*/\\1/p"; }
+# statistic KEY: mean, std, min, max, or a quantile, of the column in the manifest of scores on standard input.
+statistic() { sed "s/.*\"n\":[0-9]*,\"mean\"/\"mean\"/; s/.*\"$1\":\\([-0-9.e+]*\\).*/\\1/"; }
 
 # base SEED: the truth of all images, a reward network from noisy labels, pseudo-labels, the conditional model.
 base() {
@@ -68,16 +69,15 @@ base() {
     mv "base/pseudo-$1.json.part" "base/pseudo-$1.json"
   fi
   pretrain "base/pseudo-$1.h5" --init "$shipped" --condition class --condition reward --steps "$STEPS" --batch-size 64 --lr 3e-4 --ema-decay 0.995 \
-    --seed "$1" --log-every 20 --save-every 60 -j "$JOBS" -q -o "base/model-$1.h5" >/dev/null
+    --seed "$1" --log-every 20 --save-every 60 --device "$DEVICE" -j "$JOBS" -q -o "base/model-$1.h5" >/dev/null
   step "model of seed $1: done"
 }
 
 # value TARGET SEED: the number that a target means.
 value() {
-  q() { sed -n "s/.*\"quantiles\":{[^}]*\"$1\":\\([-0-9.e+]*\\).*/\\1/p" "base/pseudo-$2.json"; }
   s() { statistic "$1" <"base/pseudo-$2.json"; }
   case $1 in
-    q05) q 0.05 "$2" ;; q50) q 0.5 "$2" ;; q95) q 0.95 "$2" ;;
+    q05) s 0.05 "$2" ;; q50) s 0.5 "$2" ;; q95) s 0.95 "$2" ;;
     max) s max "$2" ;;
     max+*std) awk -v max="$(s max "$2")" -v sd="$(s std "$2")" -v k="${1#max+}" 'BEGIN { print max + (k + 0) * sd }' ;;
   esac
@@ -89,7 +89,7 @@ cell() {
   [ ! -e "cells/$name.csv" ] || return 0
   list=$(targets | while read -r target; do value "$target" "$2"; done | paste -sd, -)
   n=$(($(targets | wc -l) * COUNT))
-  sample --model "base/model-$2.h5" --class none --target "$list" --guidance-scale "$1" -n "$n" --seed "$2" $SAMPLER -j 1 -q -o "cells/$name-samples.h5" --force |
+  sample --model "base/model-$2.h5" --class none --target "$list" --guidance-scale "$1" -n "$n" --seed "$2" $SAMPLER --device "$DEVICE" -j 1 -q -o "cells/$name-samples.h5" --force |
     score --reward "truth=$REWARD" --reward "predicted=learned:base/reward-$2.h5" -j 1 -q -o "cells/$name-scores.h5" --force >/dev/null || return
   env export "cells/$name-scores.h5" --to csv -q -o "cells/$name.csv.part" --force >/dev/null
   mv "cells/$name.csv.part" "cells/$name.csv"
@@ -142,7 +142,7 @@ enter "${1:-runs/images}"
 settings="$REWARD|$LABELLED|$NOISE|$STEPS|$COUNT|$SAMPLER"
 [ -e settings ] || echo "$settings" >settings
 [ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
-export SEEDS JOBS STRENGTHS REWARD LABELLED NOISE STEPS COUNT SAMPLER
+export SEEDS JOBS DEVICE STRENGTHS REWARD LABELLED NOISE STEPS COUNT SAMPLER
 step "1/3 rewards and models"
 "$self" --base "$PWD"
 step "2/3 $(cells | wc -l) cells, $JOBS at a time"

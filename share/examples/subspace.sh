@@ -19,8 +19,8 @@ set -eu
 # name       network                                                                             what else pretrain is told
 networks() {
   sed 's/ *#.*//; /^$/d' <<'ROWS'
-subspace     {"type":"subspace","config":{"subspace_dim":16}}                   --prediction-type sample
-residual     {"type":"subspace","config":{"subspace_dim":16,"residual":true}}   --prediction-type sample
+subspace     {"type":"subspace","config":{"subspace_dim":16}}                   --prediction-type sample --min-snr-gamma 1e6   # the loss of the noise
+residual     {"type":"subspace","config":{"subspace_dim":16,"residual":true}}   --prediction-type sample --min-snr-gamma 1e6
 mlp          {"type":"mlp","config":{"hidden":[512,512]}}                       --prediction-type epsilon --min-snr-gamma 0
 ROWS
 }
@@ -131,7 +131,7 @@ cell() {
       --reward "along=$truth,part=along" --reward "predicted=learned:data/ridge-$seed.h5" -j 1 -q -o "cells/$name-scores.h5" --force >/dev/null
   case $name in
     mlp-*) ;;
-    *) diversity "cells/$name-samples.h5" --metric subspace --subspace "data/truth-$seed.csv" -j 1 -q >"cells/$name-subspace.json" ;;
+    *) diversity "cells/$name-samples.h5" --metric subspace --features raw --subspace "data/truth-$seed.csv" -j 1 -q >"cells/$name-subspace.json" ;;
   esac
   env export "cells/$name-scores.h5" --to csv -q -o "cells/$name.csv.part" --force >/dev/null
   mv "cells/$name.csv.part" "cells/$name.csv"
@@ -144,7 +144,7 @@ collect() {
   cells | while read -r network seed; do
     name=cells/$network-$seed
     [ -e "$name.csv" ] || continue
-    error=$([ ! -e "$name-subspace.json" ] || sed -n 's/.*"value":\([-0-9.e+]*\).*/\1/p' "$name-subspace.json")
+    error=$([ ! -e "$name-subspace.json" ] || sed -n 's/.*"subspace":{"value":\([-0-9.e+]*\).*/\1/p' "$name-subspace.json")
     awk -F, -v OFS='\t' -v network="$network" -v seed="$seed" -v error="$error" '
       NR == 1 { for (i = 1; i <= NF; ++i) { at[$i] = i; if ($i ~ /^x[0-9]+$/) element[++elements] = i } next }
       {

@@ -51,7 +51,7 @@ PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
 case $DATA in /*) ;; *) DATA=$PWD/$DATA ;; esac
 truth=table:$DATA/six6.csv
 step() { echo "tfbind8: $*" >&2; }
-quietly() { "$@" -q -j 1 >/dev/null; }
+quietly() { "$@" -q >/dev/null; }
 
 # The model of all sequences, and the labelled data set.
 base() {
@@ -59,7 +59,7 @@ base() {
   [ -e all.h5 ] || quietly ingest "$DATA/six6.csv" --alphabet dna --sequence-column sequence --value-column value -o all.h5
   echo '{"type": "mlp", "config": {"hidden": [256, 256]}}' >denoiser.json
   echo '{"type": "mlp", "config": {"hidden": [128, 128], "activation": "relu"}}' >reward.json
-  [ -e base.h5 ] || quietly pretrain --denoiser denoiser.json --unconditional --steps "$PRETRAIN" --batch-size 256 --save-every 60 -o base.h5 all.h5
+  [ -e base.h5 ] || quietly pretrain -j 1 --denoiser denoiser.json --unconditional --steps "$PRETRAIN" --batch-size 256 --save-every 60 -o base.h5 all.h5
 }
 
 # The two rewards of a seed, which see labels below the quantile only.
@@ -68,9 +68,9 @@ reward() {
     --evaluate-every 50 --patience 20 --lr 2e-3 --weight-decay 0.01"
   chosen=${SCALE:---choose-scale 0.9}
   [ -e "rewards/bonus-$1.h5" ] ||
-    quietly reward-train all.h5 $recipe --uncertainty bonus $chosen --seed "$1" -o "rewards/bonus-$1.h5"
+    quietly reward-train -j 1 all.h5 $recipe --uncertainty bonus $chosen --seed "$1" -o "rewards/bonus-$1.h5"
   [ -e "rewards/boot-$1.h5" ] ||
-    quietly reward-train all.h5 $recipe --uncertainty bootstrap --members 5 --prior-scale 1 $chosen --seed "$1" -o "rewards/boot-$1.h5"
+    quietly reward-train -j 1 all.h5 $recipe --uncertainty bootstrap --members 5 --prior-scale 1 $chosen --seed "$1" -o "rewards/boot-$1.h5"
 }
 
 # A seed's offline labels as CSV: as many as the reward gets, below the quantile. For a model that is trained on labels alone.
@@ -131,7 +131,7 @@ cell() {
         offline "$seed" >"cells/$method-$seed.csv"
         quietly ingest "cells/$method-$seed.csv" --alphabet dna --sequence-column sequence --value-column value --class-quantiles 0.5,0.9 \
           -o "cells/$method-$seed-data.h5" --force
-        quietly pretrain "cells/$method-$seed-data.h5" --denoiser denoiser.json --steps "$PRETRAIN" --batch-size 256 --seed "$seed" --save-every 60 \
+        quietly pretrain -j 1 "cells/$method-$seed-data.h5" --denoiser denoiser.json --steps "$PRETRAIN" --batch-size 256 --seed "$seed" --save-every 60 \
           -o "cells/$method-$seed.h5"
       fi
       draw "$method" "$seed" "cells/$method-$seed.h5" --class 2 --guidance-scale 3

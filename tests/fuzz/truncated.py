@@ -61,6 +61,7 @@ def inputs():
     next(pathlib.Path("png").rglob("*.png")).rename("one.png")
     run("export", "--to", "npz", "-o", "items.npz", "data.h5")
     run("evaluate-fid", "samples.h5", "--reference", "data.h5", "--features", "raw", "--metric", "kid", "-o", "kid.json")
+    run("feedback", "data.h5", "--ask", "oracle:label=1", "-o", "judged.h5")
     checkpoint("pretrain", "data.h5", *TRAIN, "--steps", "3")
     checkpoint("reward-train", "data.h5", *FIT)
     checkpoint("finetune", "--model", "model.h5", *TUNE)
@@ -98,6 +99,9 @@ CASES = {
     "reward-train-resume": ("reward-train.ckpt", "out.h5.ckpt", ["reward-train", "data.h5", *FIT[:-1]], False),
     "finetune": ("model.h5", "cut.h5", ["finetune", "--model", "cut.h5", *TUNE], False),
     "finetune-resume": ("finetune.ckpt", "out.h5.ckpt", ["finetune", "--model", "model.h5", *TUNE[:-1]], False),
+    "feedback": ("data.h5", "cut.h5", "feedback cut.h5 --ask oracle:label=1 -o out.h5", False),
+    "feedback-file": ("judged.h5.jsonl", "cut.jsonl", "feedback data.h5 --ask file:cut.jsonl -o out.h5", True),
+    "feedback-resume": ("judged.h5.jsonl", "out.h5.jsonl", "feedback data.h5 --ask oracle:label=1 -o out.h5", True),
     "evaluate-fid": ("samples.h5", "cut.h5", "evaluate-fid cut.h5 --reference data.h5 --features raw --metric kid -o out.h5", False),
     "evaluate-fid-reference": ("data.h5", "cut.h5", "evaluate-fid samples.h5 --reference cut.h5 --features raw --metric kid -o out.h5", False),
     "diversity": ("samples.h5", "cut.h5", "diversity cut.h5 --features raw --bootstrap 0 -o out.h5", False),

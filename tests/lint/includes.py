@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """includes.py: what the compiler does not hold.
 
-  - a room of lib/ includes only rooms on its left; only tools include cli; Torch stays out of core, io, cli and report
+  - a room of lib/ includes only rooms on its left; only tools include cli; Torch stays out of core, io, feedback, cli and report
   - nobody includes torch/torch.h (16 s a file); of lib/ and tools/, lib/nn/torchscript.cpp alone includes the JIT's headers
   - a tool's code above `#ifndef PLUMB_FRONT` includes nothing of Torch, so that --help takes milliseconds
   - the version is the same in CMakeLists.txt and lib/core/version.h
@@ -15,13 +15,13 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ORDER = ["core", "io", "nn", "diffusion", "rewards", "metrics", "align"]
-PLAIN = {"core", "io", "cli", "report"}
+ORDER = ["core", "io", "feedback", "nn", "diffusion", "rewards", "metrics", "align"]
+PLAIN = {"core", "io", "feedback", "cli", "report"}
 BESIDE = {"cli": ["core", "io"], "report": ["core", "io"]}  # rooms beside the row: what they may include
 TORCH = re.compile(r"^(ATen|c10|torch|caffe2)/")
 FACTORY = {"rewards.def": "make_{}(const RewardSpec&", "metrics.def": "{}_metric(const MetricInput&",
            "methods.def": "make_{}(const TuningContext&", "samplers.def": "make_{}(const SamplerOptions&", "steerings.def": "make_{}(const SteeringContext&",
-           "importers.def": "make_{}(const ImportOptions&", "exporters.def": "export_{}(const Manifest&"}
+           "importers.def": "make_{}(const ImportOptions&", "exporters.def": "export_{}(const Manifest&", "askers.def": "make_{}(const AskerInput&"}
 LONGEST = {"lib/*.cpp": 450, "lib/*.h": 260, "tools/*.cpp": 180}
 problems = []
 

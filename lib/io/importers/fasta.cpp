@@ -1,5 +1,7 @@
 // FASTA: a line of > and a name, then letters over any number of lines. Source: Pearson and Lipman, PNAS 85 (1988) 2444.
 // SPDX-License-Identifier: Apache-2.0
+#include <string_view>
+
 #include "core/error.h"
 #include "core/text.h"
 #include "io/byte_source.h"
@@ -11,6 +13,7 @@ namespace {
 
 constexpr size_t kBlock = 1 << 16;
 constexpr size_t kNameShown = 60;
+constexpr std::string_view kMark = "\xEF\xBB\xBF";   // of UTF-8, which some editors write at the start of a file
 
 bool is_line_end(int c) { return c == '\n' || c == '\r'; }
 bool is_blank(int c) { return c == ' ' || c == '\t' || is_line_end(c); }
@@ -30,6 +33,7 @@ class FastaSource : public RecordSource {
       line_ = 1;
       headings_ = 0;
       line_start_ = true;
+      pass_byte_order_mark();
     }
     ++headings_;
     record = SequenceRecord{};
@@ -57,6 +61,10 @@ class FastaSource : public RecordSource {
       if (filled_ == 0) return -1;
     }
     return static_cast<unsigned char>(block_[at_]);
+  }
+  void pass_byte_order_mark() {
+    peek();
+    if (filled_ >= kMark.size() && kMark.compare(0, kMark.size(), block_.data(), kMark.size()) == 0) at_ = kMark.size();
   }
   void pass(int c) {
     ++at_;
@@ -119,9 +127,10 @@ class FastaSource : public RecordSource {
 
 bool recognise_fasta(const std::string& path) {
   try {
-    char c = 0;
     const auto source = open_source(path);
-    while (source->read(&c, 1) == 1) {
+    size_t at = 0;
+    for (char c = 0; source->read(&c, 1) == 1; ++at) {
+      if (at < kMark.size() && c == kMark[at]) continue;
       if (!is_blank(c)) return c == '>';
     }
   } catch (const Error&) {

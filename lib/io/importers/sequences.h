@@ -58,6 +58,7 @@ class RecordSource {
   virtual bool has_values() const { return false; }
   virtual bool has_labels() const { return false; }
   virtual std::vector<std::string> label_names() const { return {}; }
+  virtual std::vector<double> class_thresholds() const { return {}; }
 };
 
 /// Items of a RecordSource: whole records of one length, or windows of them; one strand or both; with or without repeats. Holds
@@ -71,6 +72,7 @@ class SequenceImporter : public Importer {
   bool has_labels() const override { return source_->has_labels(); }
   bool has_values() const override { return source_->has_values(); }
   std::vector<std::string> label_names() const override { return source_->label_names(); }
+  std::vector<double> class_thresholds() const override { return source_->class_thresholds(); }
   std::vector<std::string> files() const override { return paths_; }
   std::map<std::string, int64_t> tally() const override;
   std::vector<std::string> remarks() const override;

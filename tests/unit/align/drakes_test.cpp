@@ -179,8 +179,14 @@ TEST_CASE("drakes: the exact KL reaches the steps before the kept ones, the publ
   relaxed.disturb(0.1);
   relaxed.first_gradient(&published);
   CHECK(published.values().at("kl_kept") > 0.0);
-  CHECK_THROWS_WITH_AS([&] { o.drakes.k = 17; MaskedToy toy(o); }(), doctest::Contains("--drakes.k: 17 is more than the chain's 16 steps"), Error);
+  CHECK_THROWS_WITH_AS([&] { o.drakes.k = 17; MaskedToy longer(o); }(), doctest::Contains("--drakes.k: 17 is more than the chain's 16 steps"), Error);
   o.drakes.k = 8;
+  o.drakes.relax = "letters";  // sites are whole letters or masks, but for letters' shares
+  MaskedToy letters(o);
+  letters.disturb(0.1);
+  letters.first_gradient(&published);
+  CHECK(published.values().at("kl_kept") == 0.0);
+  o.drakes.relax = "symbols";
   // Activations kept or computed twice: the same gradient.
   o.drakes.kl = "exact";
   o.drakes.alpha = 1;
@@ -192,47 +198,61 @@ TEST_CASE("drakes: the exact KL reaches the steps before the kept ones, the publ
   CHECK(at::allclose(kept.first_gradient(), twice.first_gradient(), 1e-4, 1e-5));
 }
 
-TEST_CASE("drakes comes nearer to the exact tilt p exp(r / alpha) / Z than its base, on all 65536 designs") {
-  const auto env = [](const char* name, double value) { const char* text = std::getenv(name); return text ? std::atof(text) : value; };
+TEST_CASE("drakes goes part of the way to the exact tilt p exp(r / alpha) / Z of all 65536 designs") {
   FinetuneOptions o = drakes_options();
-  o.sampler_steps = (int64_t)env("N", 16);
-  o.drakes.k = (int64_t)env("K", 0);
-  o.drakes.tau = env("TAU", 0.5);
-  o.drakes.alpha = env("A", 1);
-  o.lr = env("LR", 0.01);
-  o.samples_per_epoch = o.batch_size = o.train_batch_size = (int64_t)env("B", 96);
-  o.epochs = (int64_t)env("U", 120);
+  o.samples_per_epoch = o.batch_size = o.train_batch_size = 96;
+  o.epochs = 100;  // of one update
+  o.drakes.k = 0;
   const Tensor designs = all_designs(8);
   const ExactTilt tilt = exact_tilt(designs, o.drakes.alpha);
-  MaskedToy toy(o);
-  const MaskedToy::Measured before = toy.measure(4000);
-  CHECK(before.kl == doctest::Approx(0.0).epsilon(1e-9));
-  CHECK(std::abs(before.reward - tilt.reward_pre) < 4 * before.reward_se + 0.05);  // 16 steps: some neighbours are revealed together
-  if (env("U", 120) > 0) {
-  Trainer trainer(toy.context, *toy.method, nullptr, {});
-  REQUIRE(trainer.run() == RunEnd::kFinished);
-  }
-  const MaskedToy::Measured after = toy.measure(4000);
+  const auto objective = [&](const MaskedToy::Measured& m) { return m.reward - o.drakes.alpha * m.kl; };
+  const double base = tilt.reward_pre, best = tilt.reward - o.drakes.alpha * tilt.kl;
+  const auto share = [&](const MaskedToy::Measured& m) { return (objective(m) - base) / (best - base); };
 
-  // What this network can be at all in a chain of so many steps: the same one trained on draws of the tilt.
+  // What this network can be at all in a chain of so many steps: the same one taught by draws of the tilt.
   MaskedToy taught(o);
+  const MaskedToy::Measured before = taught.measure(4000);
+  CHECK(before.kl == doctest::Approx(0.0).epsilon(1e-9));
+  CHECK(std::abs(before.reward - base) < 4 * before.reward_se + 0.05);  // 16 steps: some neighbours are revealed together
   nn::AdamW optimizer(taught.policy.trainable(), nn::AdamWOptions{.lr = 0.02});
   const Tensor cumulative = tilt.probability.cumsum(0);
-  for (int64_t update = 0; update < (int64_t)env("SU", 300); ++update) {
+  for (int64_t update = 0; update < 300; ++update) {
     Tensor u = at::empty({512}, at::kDouble);
-    for (int64_t i = 0; i < 512; ++i) u.mutable_data_ptr<double>()[i] = Philox(8, Stream::kShuffle, static_cast<uint64_t>(update * 512 + i)).uniform();
-    const Tensor x0 = one_hot_letters(designs.index_select(0, at::searchsorted(cumulative, u).clamp_max(65535))) * 2 - 1;
+    for (int64_t i = 0; i < 512; ++i)
+      u.mutable_data_ptr<double>()[i] = Philox(8, Stream::kShuffle, static_cast<uint64_t>(update * 512 + i)).uniform();
+    const Tensor x0 = one_hot_letters(designs.index_select(0, at::searchsorted(cumulative, u).clamp_max(designs.size(0) - 1))) * 2 - 1;
     const Tensor t = diffusion::masked_training_times(512, 1, update * 512), state = diffusion::mask_letters(x0, t, 1, update * 512);
     optimizer.zero_grad();
-    optimizer.set_lr(0.02 * (1 - update / env("SU", 300)));
+    optimizer.set_lr(0.02 * (1 - static_cast<double>(update) / 300));
     diffusion::masked_loss(taught.network.forward(state, t, {}), x0, state, t).mean().backward();
     optimizer.clip_grad_norm(1.0);
     optimizer.step();
   }
   const MaskedToy::Measured limit = taught.measure(4000);
+  CHECK(share(limit) > 0.65);
+  CHECK(share(limit) < 1.0);
 
-  const auto objective = [&](double reward, double kl) { return reward - o.drakes.alpha * kl; };
-  const double best = objective(tilt.reward, tilt.kl), base = objective(tilt.reward_pre, 0), reached = objective(after.reward, after.kl);
-  MESSAGE("base " << tilt.reward_pre << " (drawn " << before.reward << "), reached r " << after.reward << " KL " << after.kl << ", taught r " << limit.reward << " KL " << limit.kl << ", exact r " << tilt.reward << " KL " << tilt.kl
-                  << "; share of the objective " << (reached - base) / (best - base) << " taught " << (objective(limit.reward, limit.kl) - base) / (best - base));
+  struct Row {
+    const char* relax;
+    double tau, least;
+  };
+  for (const Row& row : {Row{"symbols", 0.5, 0.30}, Row{"letters", 1.0, 0.36}}) {
+    CAPTURE(row.relax);
+    o.drakes.relax = row.relax;
+    o.drakes.tau = row.tau;
+    MaskedToy toy(o);
+    Trainer trainer(toy.context, *toy.method, nullptr, {});
+    REQUIRE(trainer.run() == RunEnd::kFinished);
+    const MaskedToy::Measured after = toy.measure(4000);
+    CAPTURE(after.reward);
+    CAPTURE(after.kl);
+    CHECK(share(after) > row.least);       // of the way in reward - alpha KL
+    CHECK(share(after) < share(limit));    // its gradient is biased: no claim of more
+    CHECK(after.reward > before.reward + 10 * before.reward_se);
+    CHECK(after.kl > 0.05);
+    CHECK(after.kl < tilt.kl);
+    if (std::getenv("PLUMB_TEST_FIGURES") != nullptr)
+      std::printf("%s: r %.3f KL %.3f share %.3f; taught r %.3f KL %.3f share %.3f; exact r %.3f KL %.3f, base r %.3f\n", row.relax, after.reward,
+                  after.kl, share(after), limit.reward, limit.kl, share(limit), tilt.reward, tilt.kl, base);
+  }
 }

@@ -6,8 +6,10 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/error.h"
+#include "diffusion/forward_process.h"
 #include "diffusion/likelihood.h"
 #include "diffusion/masked_process.h"
+#include "diffusion/steering.h"
 #include "nn/data.h"
 #include "unit/diffusion/helpers.h"
 #include "unit/diffusion/masked_markov.h"
@@ -117,6 +119,13 @@ TEST_CASE("gradients of the relaxed step, of both KL forms and of the loss equal
   const Tensor x0 = at::one_hot(at::tensor({0, 1, 2, 0, 1, 1, 2, 0}, at::kLong).reshape({2, 4}), 3).transpose(1, 2).to(at::kDouble) * 2 - 1;
   const Tensor t = at::tensor({0.3, 0.8}, at::kDouble), noised = mask_letters(x0, t, 3, 0);
   CHECK(test::gradient_error([&] { return masked_loss(output, x0, noised, t).sum(); }, {output}) < 1e-6);
+  const Tensor whole = mask_letters(x0, at::full({2}, 0.7), 2, 0);
+  const auto letter_step = [&] { return (relaxed_letter_step(whole, masked_step_log_probs(letter_log_probs(output, whole), 0.5, 0.2), gumbel, 0.7) * weight).sum(); };
+  CHECK(test::gradient_error(letter_step, {output}) < 1e-6);
+  const Tensor log_q = masked_step_log_probs(letter_log_probs(output, whole), 0.5, 0.2).detach();
+  CHECK(at::equal(mask_share(relaxed_letter_step(whole, log_q, gumbel, 0.7)), mask_share(masked_step(whole, log_q, gumbel))));
+  CHECK(largest_difference(relaxed_letter_step(whole, log_q, gumbel, 1e-4), masked_step(whole, log_q, gumbel)) < 1e-6);
+  CHECK(largest_difference(relaxed_masked_step(whole, log_q, gumbel, 1e-4), masked_step(whole, log_q, gumbel)) < 1e-6);
   // The last step leaves no mask, and its gradient stays finite.
   Tensor last = output.detach().clone().set_requires_grad(true);
   (relaxed_masked_step(state, masked_step_log_probs(letter_log_probs(last, state), 0.01, 0.0), gumbel, 1.0) * weight).sum().backward();
@@ -180,6 +189,31 @@ TEST_CASE("training: stratified times, the share that is masked, the weight, and
   CHECK(masked_loss(at::zeros({n, 4, 8}), x0, state, t).mean().item<double>() == doctest::Approx(std::log(4.0)).epsilon(0.03));
 }
 
+TEST_CASE("the masked process by its model.schedule: training, network and chain, and what is refused") {
+  const nlohmann::ordered_json schedule{{"process", "masked"}};
+  const io::Space space{"sequence", {8}, "ACGT"};
+  const auto forward = make_forward_process(schedule, {}, space, "m.h5");
+  CHECK((forward->schedule() == schedule));
+  CHECK((complete_schedule(schedule, "m.h5") == schedule));
+  MarkovDenoiser network;
+  const Tensor x0 = one_hot_letters(all_designs(8).slice(0, 0, 65536, 4096)) * 2 - 1;
+  const Tensor loss = forward->loss(network, x0, {}, 7, 32), t = masked_training_times(16, 7, 32), state = mask_letters(x0, t, 7, 32);
+  CHECK(at::equal(loss, masked_loss(markov_log_posterior(state), x0, state, t)));
+  nlohmann::ordered_json config{{"type", "conv1d"}, {"config", {{"channels", 4}}}};
+  forward->fit_network(config);
+  CHECK((config.at("config") == nlohmann::ordered_json{{"channels", 5}, {"out_channels", 4}, {"use_time", false}, {"num_train_timesteps", 1000}}));
+  SamplerOptions sampler;
+  resolve_sampler_options(sampler, schedule, [](const std::string&) { return false; });
+  CHECK(sampler.num_inference_steps == 128);
+  const auto process = make_reverse_process(schedule, sampler, {4, 8}, "m.h5");
+  CHECK(process->steps() == 128);
+  CHECK((process->state_shape() == std::vector<int64_t>{5, 8}));
+  CHECK(process->timestep(0, 2, at::kCPU)[1].item<float>() == 1000);
+  CHECK_THROWS_WITH_AS(resolve_sampler_options(sampler, schedule, [](const std::string& option) { return option == "sampler"; }), doctest::Contains("--sampler"), Error);
+  CHECK_THROWS_WITH_AS(make_reverse_process({{"process", "masked"}, {"beta", 1}}, sampler, {4, 8}, "m.h5"), doctest::Contains("unknown key 'beta'"), Error);
+  CHECK_THROWS_WITH_AS(make_forward_process(schedule, {}, io::Space{"vector", {8}, ""}, "--process"), doctest::Contains("masked diffusion is for sequences"), Error);
+}
+
 TEST_CASE("chains of the exact network have its law: marginals, pairs, mean reward; batches do not matter") {
   const at::NoGradGuard no_grad;
   MarkovDenoiser network;
@@ -224,6 +258,38 @@ TEST_CASE("the bound of masked letters is log p itself for the exact network, an
     io::Json config() const override { return {}; }
   } uniform;
   CHECK(largest_difference(masked_bound(uniform, x0, {}, 16, 4), at::full({x0.size(0)}, -8 * std::log(4.0), at::kDouble)) < 1e-9);
+}
+
+TEST_CASE("steering reaches the exact tilt of the whole space: Feynman-Kac and twisted particles, their normalisers, and svdd on the way") {
+  const at::NoGradGuard no_grad;
+  MarkovDenoiser network;
+  const MaskedProcess process(32, {4, 8}, "test");
+  const double alpha = 2.0;
+  const ExactTilt tilt = exact_tilt(all_designs(8), alpha);
+  const Tensor designs = all_designs(8), value = trimer_reward(one_hot_letters(designs)).to(at::kDouble);
+  const double z = (markov_log_prob(designs) + value / alpha).exp().sum().item<double>();
+  const RewardFunction reward = [](const Tensor& x0, const Tensor&) { return trimer_reward((x0 + 1) / 2); };
+  const int64_t groups = 60;
+  const auto run = [&](SteeringOptions options) {
+    if (options.method != "svdd") options.keep = "all";
+    const SteeringContext context{process, [&](size_t, const Tensor& x, const Tensor& t, const nn::Condition& c) { return network.forward(x, t, c); },
+                                  reward, reward, options, 5, at::kCPU, 8192, nullptr};
+    const SteeredBatch batch = make_steering(context)->run(draws_of(groups).items, {});
+    const Tensor mean = reward(batch.x0, {}).to(at::kDouble).reshape({groups, -1}).mean(1);
+    const double error = mean.std().item<double>() / std::sqrt(static_cast<double>(groups));
+    if (!batch.log_z.empty()) {
+      const Tensor own = at::tensor(batch.log_z, at::kDouble).exp();
+      CHECK_MESSAGE(std::abs(own.mean().item<double>() - z) < 4 * own.std().item<double>() / std::sqrt(static_cast<double>(groups)) + 0.02 * z, options.method << " Z " << own.mean().item<double>() << " for " << z);
+    }
+    return std::pair(mean.mean().item<double>(), error);
+  };
+  for (const char* method : {"fk", "tds"}) {
+    const auto [mean, error] = run({.method = method, .alpha = alpha, .particles = 32});
+    CHECK_MESSAGE(std::abs(mean - tilt.reward) < 4 * error + 0.03, method << " " << mean << " +- " << error << " for " << tilt.reward << ", base " << tilt.reward_pre);
+    CHECK(error < 0.15);
+  }
+  const auto [svdd, error] = run({.method = "svdd", .alpha = alpha, .particles = 8});
+  CHECK(svdd > tilt.reward_pre + 2 * error);
 }
 
 TEST_CASE("the KL of whole chains is that of their laws") {

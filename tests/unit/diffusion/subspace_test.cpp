@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/error.h"
 #include "diffusion/schedule.h"
 #include "unit/diffusion/helpers.h"
 
@@ -40,6 +41,23 @@ TEST_CASE("subspace score: x0_hat = V m, score = (sqrt(a) x0_hat - x) / (1 - a),
   check_close(p.x0[0], want.at("x0_hat"), tolerance);
   check_close(p.eps[0], want.at("eps"), tolerance);
   check_close(p.eps[0] / -std::sqrt(1 - a), want.at("score"), tolerance);
+}
+
+TEST_CASE("subspace: subspace_angle_error") {
+  const Json file = read_numeric("offline-design.json");
+  Json one;
+  for (const Json& entry : file.at("cases")) {
+    if (entry.at("name") == "subspace_angle_error") one = entry;
+  }
+  const Tensor a = tensor_of(one.at("inputs").at("A")), v = tensor_of(one.at("inputs").at("V"));
+  CHECK(std::abs(nn::subspace_angle_error(v, a) - one.at("expected").at("error").get<double>()) < one.at("atol").get<double>());
+  const auto direct = [](const Tensor& x, const Tensor& y) { return (at::matmul(x, x.t()) - at::matmul(y, y.t())).square().sum().item<double>(); };
+  CHECK(std::abs(nn::subspace_angle_error(v, a) - direct(v, a)) < 1e-12);
+  const Tensor longer = v.narrow(1, 0, 1) * 2;   // another dimension and length: the same formula
+  CHECK(std::abs(nn::subspace_angle_error(longer, a) - direct(longer, a)) < 1e-12);
+  CHECK(nn::subspace_angle_error(a, a.flip(1)) == 0.0);   // another basis of it
+  CHECK(nn::subspace_angle_error(a, at::eye(4, at::kDouble).narrow(1, 2, 2)) == 4.0);
+  CHECK_THROWS_AS(nn::subspace_angle_error(a, at::ones({3, 2}, at::kDouble)), Error);
 }
 
 }  // namespace plumb::diffusion

@@ -158,7 +158,7 @@ TEST_CASE("a file of several blocks is shuffled across blocks too, and only one 
 TEST_CASE("a trainer restored from a checkpoint goes on bit for bit") {
   const VectorFile data(23);
   const io::H5Reader file(data.path);
-  const NoiseSchedule schedule({});
+  const auto process = make_gaussian_forward(NoiseSchedule({}), small_run().min_snr_gamma);
   const auto codec = nn::make_codec(io::Space{"vector", {4}, ""}, data.path);
   const auto train = [&](int64_t stop_at) {
     nn::Checkpoint saved;
@@ -166,7 +166,7 @@ TEST_CASE("a trainer restored from a checkpoint goes on bit for bit") {
     for (int part = 0; part < 2; ++part) {  // as two processes would
       TinyDenoiser denoiser(3);
       nn::ShuffledRows rows(file, {"vectors", "label"}, 23, small_run().seed);
-      Trainer trainer(denoiser, schedule, rows, *codec, small_run(), at::kCPU);
+      Trainer trainer(denoiser, *process, rows, *codec, small_run(), at::kCPU);
       if (part == 1) trainer.restore(saved);
       while (!trainer.done() && !(part == 0 && trainer.steps_done() == stop_at)) losses.push_back(trainer.step().loss);
       saved = {};
@@ -193,10 +193,10 @@ TEST_CASE("a loss that is not a number stops the run with its step") {
     const at::NoGradGuard no_grad;
     denoiser.parameters().front().second.fill_(std::nan(""));
   }
-  const NoiseSchedule schedule({});
+  const auto process = make_gaussian_forward(NoiseSchedule({}), small_run().min_snr_gamma);
   const auto codec = nn::make_codec(io::Space{"vector", {4}, ""}, data.path);
   nn::ShuffledRows rows(file, {"vectors", "label"}, 10, 0);
-  Trainer trainer(denoiser, schedule, rows, *codec, small_run(), at::kCPU);
+  Trainer trainer(denoiser, *process, rows, *codec, small_run(), at::kCPU);
   try {
     trainer.step();
     FAIL("a NaN was trained on");

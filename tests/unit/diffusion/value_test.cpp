@@ -216,7 +216,8 @@ TEST_CASE("a subspace network learns rewards' conditional: what is asked for com
     options.lr = 5e-3;
     options.lr_warmup = 50;
     options.ema_decay = 0.98;
-    Trainer trainer(*network, schedule, rows, *codec, options, at::kCPU, nn::Precision::kFp32, value);
+    const auto process = make_gaussian_forward(schedule, options.min_snr_gamma);
+    Trainer trainer(*network, *process, rows, *codec, options, at::kCPU, nn::Precision::kFp32, value);
     double first = 0, last = 0;
     for (int k = 0; k < 100; ++k) first += trainer.step().loss;
     while (trainer.steps_done() < 800) trainer.step();

@@ -16,6 +16,7 @@ struct Imported {
   std::vector<float> values;
   std::vector<std::string> names, remarks;
   std::map<std::string, int64_t> tally;
+  std::vector<double> thresholds;
 };
 
 /// Everything of an importer, in batches of `batch`, with its promises checked.
@@ -41,6 +42,7 @@ inline Imported import_all(const std::string& name, const io::ImportOptions& opt
   CHECK(importer->count() == total);
   all.remarks = importer->remarks();
   all.tally = importer->tally();
+  all.thresholds = importer->class_thresholds();
   return all;
 }
 

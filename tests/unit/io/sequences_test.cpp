@@ -109,6 +109,33 @@ TEST_CASE("fasta: records with unknown letters, of other lengths, and of no lett
   fasta.refuses(">chr1\n" + random_letters((1 << 20) + 5, 1) + "\n>b\nACGT\n", "has 1048581 letters, an item at most 1048576: cut it by --window");
 }
 
+TEST_CASE("fasta: all nucleotide codes in both cases, records without a name or letters, a file that ends in its heading, several gzip members") {
+  Trial fasta("fasta");
+  std::string text;
+  for (const char code : std::string("RYSWKMBDHVNryswkmbdhvn")) text += cat(">x", code, "\r\nAC", code, "T\r\n");
+  const Imported codes = fasta.all(text + ">a\r\nacgT\r\n>b\r\nTtTt");
+  CHECK(text_of(codes) == "ACGT TTTT");
+  CHECK(codes.tally == Tally{{"records", 24}, {"records_unknown_letters", 22}});
+  fasta.options.window = 2;   // an unknown letter costs its window alone
+  CHECK(fasta.letters(">a\nACrGTT\n") == "AC TT");
+
+  fasta.options = {};
+  fasta.options.length = 4;
+  const Imported empty = fasta.all(">\nACGT\n>a\n>\n\n> \t\nGGGG\n>b\n\r\n>");
+  CHECK(text_of(empty) == "ACGT GGGG");
+  CHECK(empty.groups == std::vector<int64_t>{0, 3});
+  CHECK(empty.tally == Tally{{"records", 6}, {"records_other_length", 4}, {"records_unknown_letters", 0}});
+  fasta.options.length = 0;
+  fasta.refuses(">\nACGT\n>\nAC\n", "the record of line 3 has 2 letters, the first record 4");
+  fasta.refuses(">", "the record of line 1, the first, has no letters");
+  fasta.refuses("\n\n", "holds no record");
+  for (const char* importer : {"fasta", "auto"}) {
+    fasta.importer = importer;
+    CHECK(fasta.letters("\xEF\xBB\xBF>a\nACGT\n") == "ACGT");                                    // a byte order mark
+    CHECK(fasta.letters(gzip(">a\nAC") + gzip("GT\n>b\nGG") + gzip("") + gzip("GG\n")) == "ACGT GGGG");   // as bgzip writes them
+  }
+}
+
 TEST_CASE("sequences: windows, strides, and what they leave out") {
   Trial fasta("fasta");
   fasta.options.window = 3;
@@ -329,6 +356,39 @@ TEST_CASE("table: values and classes, and rows without") {
   named = table.all("seq,kind\nACGTA,b\nGG,a\nCCC,\n");
   CHECK(text_of(named) == "AC GT GG");
   CHECK(named.labels == std::vector<int64_t>{1, 1, 0});
+}
+
+TEST_CASE("table: classes by quantiles of the value") {
+  Trial table("table");
+  table.options.value_column = "y";
+  table.options.class_quantiles = {0.4, 0.97};
+  std::string text = "seq,y\n";
+  for (int i = 100; i >= 0; --i) text += cat(i == 100 || i == 50 ? "AN," : "AC,", i, "\nAG,NA\n");   // the quantiles are 40 and 97
+  const Imported all = table.all(text, 7);
+  CHECK(all.thresholds == std::vector<double>{40, 97});
+  CHECK(all.names == std::vector<std::string>{"below q0.4", "q0.4 to q0.97", "from q0.97"});
+  REQUIRE(all.labels.size() == 99);   // rows of unknown letters are left out, after their values have counted
+  for (size_t i = 0; i < all.labels.size(); ++i) CHECK(all.labels[i] == (all.values[i] < 40 ? 0 : all.values[i] < 97 ? 1 : 2));   // 97 itself: the top
+  table.options.class_quantiles = {0.5};
+  const Imported two = table.all("seq,y\nAC,1\nAG,2\nAT,4\nCC,8\n");   // between order statistics
+  CHECK(two.thresholds == std::vector<double>{3});
+  CHECK(two.names == std::vector<std::string>{"below q0.5", "from q0.5"});
+  CHECK(two.labels == std::vector<int64_t>{0, 0, 1, 1});
+  table.refuses("seq,y\nAC,1\nAG,1\nAT,1\nCC,8\n", "too many values are equal: a class would be empty, as the quantile 0.5 is 1");
+  table.refuses("seq,y\nAC,\n", "holds no value");
+  table.refuses("seq,y\nAC,high\n", "line 2: the value 'high' is not a number");
+  for (const std::vector<double>& bad : std::vector<std::vector<double>>{{0.5, 0.5}, {0.6, 0.5}, {0.0}, {1.0}, {-0.1}}) {
+    table.options.class_quantiles = bad;
+    table.refuses("seq,y\nAC,1\nAG,2\n", "are not ascending, between 0 and 1", Exit::kUsage);
+  }
+  table.options.class_quantiles = {0.5};
+  table.options.label_column = "kind";
+  table.refuses("seq,y,kind\nAC,1,a\n", "does not go with --label-column", Exit::kUsage);
+  table.options.label_column = table.options.value_column = "";
+  table.refuses("seq,y\nAC,1\nAG,2\n", "needs --value-column", Exit::kUsage);
+  Trial fasta("fasta");
+  fasta.options.class_quantiles = {0.5};
+  fasta.refuses(">a\nACGT\n", "has no meaning for the importer fasta", Exit::kUsage);
 }
 
 TEST_CASE("table: damaged and foreign files") {

@@ -156,7 +156,7 @@ TEST_CASE("vectors' denoisers: adapters, configs, fitting to items and schedule"
 TEST_CASE("predictors of vectors and sequences: presets by space, features before the head, configs") {
   const io::Space vectors{"vector", {6}, ""}, dna{"sequence", {50}, "ACGT"}, grey{"image", {1, 28, 28}, ""};
   const auto network = make_predictor(predictor_preset("auto", vectors, 3), "auto");
-  CHECK(network->config() == io::Json({{"type", "mlp"}, {"config", {{"elements", 6}, {"hidden", {256, 256}}, {"outputs", 3}}}}));
+  CHECK(network->config() == io::Json({{"type", "mlp"}, {"config", {{"elements", 6}, {"hidden", {256, 256}}, {"outputs", 3}, {"activation", "silu"}, {"input_scale", 1.0}}}}));
   CHECK((make_predictor(network->config(), "test")->config() == network->config()));
   initialise(*network, 1);
   const at::NoGradGuard no_grad;

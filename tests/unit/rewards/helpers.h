@@ -5,6 +5,7 @@
 #include <string>
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>   // at::NoGradGuard; <ATen/ATen.h> has it only since LibTorch 2.12
 #include <doctest/doctest.h>
 
 #include "core/error.h"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "diffusion/options.h"
 #include "rewards/names.h"
 #include "sequences.h"
 
@@ -24,6 +25,34 @@ at::Tensor raw_outputs(const std::string& path, const at::Tensor& images) {
 
 at::Tensor scored(const std::string& expression, const at::Tensor& images, const at::Tensor& label = {}) {
   return make_reward(expression, kSpace, at::kCPU)->score({images, label, 10});
+}
+
+/// A regressor for image [1,12,12] with a bonus.
+std::string write_uncertain(const std::string& path) {
+  auto network = nn::make_predictor(small_resnet(1), "test");
+  nn::initialise(*network, 3);
+  UncertaintyModel model;
+  model.settings.type = "bonus";
+  const int64_t features = network->feature_dimension() + 1;
+  model.factor = at::ones({features, features}, at::kDouble).tril();
+  io::H5Writer writer(path);
+  rewards::write_reward(writer, *network, model);
+  const io::Json reward{{"type", "regressor"}, {"network", network->config()}, {"target", {{"name", "x"}, {"mean", 1}, {"std", 2}}},
+                        {"uncertainty", model.to_json()}};
+  io::commit_artefact(writer, io::Manifest({{"format", "plumb/1"}, {"kind", "reward"}, {"space", kSpace.to_json()}, {"reward", reward}}));
+  return path;
+}
+
+/// A diffusion model of vectors of 4.
+std::string write_model(const std::string& path) {
+  const io::Space space{"vector", {4}, ""};
+  const auto network = nn::make_denoiser(nn::denoiser_preset("auto", space, 0), "test");
+  nn::initialise(*network, 3);
+  io::H5Writer writer(path);
+  nn::write_denoiser(writer, *network);
+  io::commit_artefact(writer, io::Manifest({{"format", "plumb/1"}, {"kind", "model"}, {"space", space.to_json()},
+                                            {"model", {{"denoiser", network->config()}, {"schedule", diffusion::ScheduleOptions{}.to_json()}}}}));
+  return path;
 }
 
 double largest_difference(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
@@ -112,19 +141,23 @@ TEST_CASE("learned rewards: Jacobians by central differences, and the two forms 
 TEST_CASE("each reward of the registry: a gradient that is that of central differences and not zero, or none by name") {
   const Folder folder;
   const std::string classifier = write_classifier(folder / "clf.h5", 1.5), regressor = write_regressor(folder / "reg.h5", 1, 3);
+  const std::string uncertain = write_uncertain(folder / "u.h5");
   const std::map<std::string, std::string> argument = {{"class-entropy", ":" + classifier},
                                                        {"class-logp", ":" + classifier},
                                                        {"class-prob", ":" + classifier + ",1"},
+                                                       {"conservative", ":" + uncertain},
                                                        {"exec", ":cat"},
                                                        {"kmer", ":AC"},
                                                        {"learned", ":" + regressor},
+                                                       {"likelihood", ":" + write_model(folder / "m.h5")},
                                                        {"off-support", ":" + write_support(folder / "a.npz")},
                                                        {"pwm", ":" + write_matrices(folder / "m.jaspar") + ",MA0001.1"},
                                                        {"table", ":" + write_table(folder / "t.tsv")},
-                                                       {"torchscript", ":" + source_dir() + "/tests/unit/rewards/data/mean_square.pt"}};
+                                                       {"torchscript", ":" + source_dir() + "/tests/unit/rewards/data/mean_square.pt"},
+                                                       {"uncertainty", ":" + uncertain}};
   const std::map<std::string, io::Space> space = {{"brisque", image_space(1, 14, 14)},  // it refuses smaller ones
                                                   {"gc", sequence_space(12)}, {"kmer", sequence_space(12)},
-                                                  {"landscape", {"vector", {2}, ""}}, {"off-support", {"vector", {4}, ""}},
+                                                  {"landscape", {"vector", {2}, ""}}, {"likelihood", {"vector", {4}, ""}}, {"off-support", {"vector", {4}, ""}},
                                                   {"pwm", sequence_space(12)}, {"table", sequence_space(2)}};
   const at::Tensor label = at::tensor({int64_t{2}, int64_t{0}});
   const at::Tensor x0 = (random_images(2, 1, 12, 12).to(at::kFloat) / 127.5 - 1.0) * 0.9;
@@ -157,7 +190,7 @@ TEST_CASE("each reward of the registry: a gradient that is that of central diffe
     }
     smooth.push_back(text);
   }
-  CHECK(smooth.size() == 9);
+  CHECK(smooth.size() == 11);
   // Sums, products, quotients and signs of them.
   const std::string text = "-" + smooth[1] + " * 2 + brightness * learned:" + regressor + " / (3 - class-prob:" + classifier + ",1)";
   check_jacobian(*make_reward(text, kSpace, at::kCPU), x0, label, 0.02, 0.02);

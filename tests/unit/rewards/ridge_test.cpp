@@ -83,8 +83,8 @@ TEST_CASE("ridge: the trainer's only step fits raw targets, by item and by words
   const RewardTrainingRecord record = trainer.step();
   CHECK(trainer.done());
   trainer.use_best();
-  CHECK(trainer.target_mean() == 0.0);
-  CHECK(trainer.target_std() == 1.0);
+  CHECK(trainer.scale().mean == 0.0);
+  CHECK(trainer.scale().std == 1.0);
   RidgeFit fit(3, false);
   const at::Tensor train = at::tensor(split.train, at::kLong), held = at::tensor(split.held_out, at::kLong);
   fit.add(x.to(at::kFloat).to(at::kDouble).index_select(0, train), y.index_select(0, train));

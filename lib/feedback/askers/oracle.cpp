@@ -1,0 +1,197 @@
+// A simulated user: prefers some classes, or items of high reward, and errs at a known rate. What papers put in a person's place
+// (PAPA, arXiv 2607.00486: a classifier's class in the preference set; D3PO: the higher reward wins).
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/error.h"
+#include "core/philox.h"
+#include "core/text.h"
+#include "feedback/asker.h"
+
+namespace plumb::feedback {
+namespace {
+
+constexpr const char* kForm = "oracle:label=5,7,9 or oracle:reward=COLUMN>=X, then ,error=P and ,seed=S; see feedback(1)";
+
+struct OracleSpec {
+  std::vector<std::string> labels;
+  std::string reward, comparison;
+  double threshold = 0, error = 0;
+  uint64_t seed = 0;
+};
+
+[[noreturn]] void refuse(const std::string& what) { throw Error(Exit::kUsage, "--ask oracle", what, kForm); }
+
+/// Takes ",KEY=VALUE" off the end of `text`, if it stands there.
+bool take_last(std::string& text, const std::string& key, std::string& value) {
+  const size_t at = text.rfind("," + key + "=");
+  if (at == std::string::npos || text.find(',', at + 1) != std::string::npos) return false;
+  value = text.substr(at + key.size() + 2);
+  text.resize(at);
+  return true;
+}
+
+OracleSpec parse(std::string text) {
+  OracleSpec spec;
+  bool had_error = false, had_seed = false;
+  for (std::string value;;) {  // a reward's name may hold commas and equal signs: the other keys are taken off from behind
+    if (!had_error && take_last(text, "error", value)) had_error = true, spec.error = parse_double(value, "--ask oracle: error");
+    else if (!had_seed && take_last(text, "seed", value)) {
+      const int64_t seed = parse_int(value, "--ask oracle: seed");
+      if (seed < 0) refuse("seed is negative");
+      had_seed = true, spec.seed = static_cast<uint64_t>(seed);
+    } else break;
+  }
+  if (!(spec.error >= 0 && spec.error <= 1)) refuse(cat("error is ", spec.error, ", should be from 0 to 1"));
+  if (text.rfind("label=", 0) == 0) {
+    for (const std::string& label : split(text.substr(6), ',')) {
+      if (trim(label).empty() || label.find('=') != std::string::npos) refuse("'" + label + "' is no class");
+      spec.labels.push_back(trim(label));
+    }
+    return spec;
+  }
+  if (text.rfind("reward=", 0) != 0) refuse("'" + text + "' is neither label= nor reward=");
+  spec.reward = text.substr(7);
+  const size_t at = spec.reward.find_last_of("<>");
+  if (at != std::string::npos && at > 0) {
+    const bool equal = spec.reward.compare(at + 1, 1, "=") == 0;
+    spec.comparison = spec.reward.substr(at, equal ? 2 : 1);
+    spec.threshold = parse_double(spec.reward.substr(at + spec.comparison.size()), "--ask oracle: threshold");
+    spec.reward.resize(at);
+  }
+  spec.reward = trim(spec.reward);
+  return spec;
+}
+
+/// Whether a manifest on the lineage says that it is about these samples.
+bool is_about(const io::Manifest& scores, const io::Manifest& samples) {
+  for (const auto& [name, input] : scores.inputs()) {
+    if (input.kind() == samples.kind() && input.sha256() == samples.sha256()) return true;
+    if (input.kind() == "scores" && is_about(input, samples)) return true;
+  }
+  return false;
+}
+
+std::vector<double> column_of(const AskerInput& in, const std::string& name) {
+  std::vector<std::string> there;
+  for (const io::Manifest& scores : in.input->find_all("scores")) {
+    if (!is_about(scores, in.items->manifest())) continue;
+    const io::H5Reader file = io::open_artefact(scores);
+    if (!file.has("reward/" + name)) {
+      for (const std::string& column : file.list("reward")) there.push_back(column);
+      continue;
+    }
+    std::vector<double> values = file.read_f64("reward/" + name);
+    if (static_cast<int64_t>(values.size()) == in.items->count()) return values;
+    throw Error(Exit::kBadInput, scores.label(), cat("has ", values.size(), " rewards for ", in.items->count(), " items"));
+  }
+  throw Error(Exit::kBadInput, "--ask oracle", "the input has no scores '" + name + "' of these items" + (there.empty() ? "" : ", but " + join(there, ", ")),
+              "pipe them through: score --reward ... samples.h5 | feedback --ask oracle:...");
+}
+
+std::set<int64_t> classes_of(const AskerInput& in, const std::vector<std::string>& wanted) {
+  std::vector<std::string> names;
+  for (const char* kind : {"samples", "dataset", "model"}) {
+    const auto from = in.items->manifest().find(kind);
+    if (names.empty() && from && from->json().contains("classes")) names = from->json()["classes"].get<std::vector<std::string>>();
+  }
+  std::set<int64_t> classes;
+  for (const std::string& label : wanted) {
+    const auto named = std::find(names.begin(), names.end(), label);
+    if (named != names.end()) classes.insert(named - names.begin());
+    else if (label.find_first_not_of("0123456789") == std::string::npos) classes.insert(parse_int(label, "--ask oracle: label"));
+    else refuse("there is no class '" + label + "' of these");
+  }
+  return classes;
+}
+
+class Oracle : public Asker {
+ public:
+  Oracle(OracleSpec spec, std::vector<double> value, bool thresholded)
+      : spec_(std::move(spec)), value_(std::move(value)), thresholded_(thresholded) {}
+
+  Reply ask(QuestionSource& source, int64_t first, int64_t, bool) override {
+    Reply reply{Reply::What::kAnswers, {}, {}};
+    for (int64_t q = first; q < std::min(first + kAtOnce, source.total()); ++q) reply.answers.push_back(answer(source.mode(), source.items(q)));
+    return reply;
+  }
+
+ private:
+  double value(int64_t item) const { return value_.at(static_cast<size_t>(item)); }
+  bool likes(int64_t item) const {
+    const double v = value(item);
+    if (!thresholded_) return v > 0;
+    return spec_.comparison == ">=" ? v >= spec_.threshold : spec_.comparison == ">" ? v > spec_.threshold
+           : spec_.comparison == "<=" ? v <= spec_.threshold : v < spec_.threshold;
+  }
+  /// What is compared: with a threshold, only on which side of it an item lies.
+  double standing(int64_t item) const { return thresholded_ ? (likes(item) ? 1 : 0) : value(item); }
+  /// The draw of an item, or of two: a function of the seed and of them alone, so that neither order nor budget changes it.
+  bool errs(int64_t item, uint32_t other = 0) const {
+    return Philox(spec_.seed, Stream::kLabelNoise, static_cast<uint64_t>(item), other).uniform() < spec_.error;
+  }
+  bool errs_between(int64_t a, int64_t b) const { return errs(std::min(a, b), static_cast<uint32_t>(std::max(a, b)) + 1); }
+
+  Answer answer(Mode mode, const std::vector<int64_t>& items) const {
+    Answer answer;
+    if (mode == Mode::kPairs) {
+      const double by = standing(items[0]) - standing(items[1]);
+      answer.y = by > 0 ? 1 : by < 0 ? -1 : 0;
+      if (errs_between(items[0], items[1])) answer.y = -answer.y;
+    } else if (mode == Mode::kRank) {
+      answer.ranks = ranks(items);
+    } else {
+      const bool like = likes(items[0]) != errs(items[0]);
+      answer.y = like ? 1 : -1;
+      answer.rating = like ? kTopRating : 1;
+    }
+    return answer;
+  }
+
+  /// Best first, equal standing equal rank; then, from the best down, each two neighbours change places with the error rate.
+  std::vector<int64_t> ranks(const std::vector<int64_t>& items) const {
+    std::vector<size_t> order(items.size());
+    for (size_t k = 0; k < order.size(); ++k) order[k] = k;
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return standing(items[a]) > standing(items[b]); });
+    std::vector<int64_t> result(items.size());
+    for (size_t k = 0; k < order.size(); ++k) {
+      const bool tie = k > 0 && standing(items[order[k]]) == standing(items[order[k - 1]]);
+      result[order[k]] = tie ? result[order[k - 1]] : static_cast<int64_t>(k) + 1;
+    }
+    for (size_t k = 1; k < order.size(); ++k) {
+      if (errs_between(items[order[k - 1]], items[order[k]])) std::swap(result[order[k - 1]], result[order[k]]), std::swap(order[k - 1], order[k]);
+    }
+    return result;
+  }
+
+  OracleSpec spec_;
+  std::vector<double> value_;   // [N]: the reward, or 1 for a preferred class and 0 for another
+  bool thresholded_;
+};
+
+}  // namespace
+
+std::unique_ptr<Asker> make_oracle(const AskerInput& input) {
+  OracleSpec spec = parse(input.argument);
+  std::vector<double> value;
+  if (!spec.reward.empty()) {
+    if (spec.comparison.empty() && (input.mode == Mode::kSingle || input.mode == Mode::kRating)) {
+      refuse("--mode " + name_of(input.mode) + " needs a threshold: reward=" + spec.reward + ">=X");
+    }
+    value = column_of(input, spec.reward);
+    const bool thresholded = !spec.comparison.empty();
+    return std::make_unique<Oracle>(std::move(spec), std::move(value), thresholded);
+  }
+  const std::vector<int64_t> labels = input.items->labels();
+  if (static_cast<int64_t>(labels.size()) != input.items->count()) {
+    throw Error(Exit::kBadInput, input.items->manifest().label(), "has no labels for the simulated user to go by",
+                "sample with --class, or give scores and oracle:reward=COLUMN>=X");
+  }
+  const std::set<int64_t> preferred = classes_of(input, spec.labels);
+  for (const int64_t label : labels) value.push_back(preferred.count(label) ? 1 : 0);
+  return std::make_unique<Oracle>(std::move(spec), std::move(value), false);
+}
+
+}  // namespace plumb::feedback

@@ -1,0 +1,269 @@
+// exec, file, oracle, spool: whoever answers without being a person at this machine.   SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+#include <filesystem>
+#include <thread>
+
+#include "core/signals.h"
+#include "feedback/spool.h"
+#include "scene.h"
+
+using namespace plumb::test;
+using plumb::Exit;
+namespace io = plumb::io;
+
+namespace {
+
+/// Everything asked of `who`: the y of each item, a skip as 9.
+std::vector<double> ask(Scene& scene, const std::string& who, const io::Manifest* lineage = nullptr) {
+  AnswerLog log(scene.record(), scene.session, "r", who);
+  REQUIRE(ask_all(*scene.questions, *make_asker(who, scene.input(lineage)), log, 9) == End::kAll);
+  std::vector<double> y(static_cast<size_t>(scene.items.count()), 99);
+  for (const LoggedAnswer& a : log.standing()) y[static_cast<size_t>(a.items[0])] = a.answer.skip ? 9 : a.answer.y;
+  return y;
+}
+
+/// |observed - p| within 4 standard errors of n draws.
+void check_rate(double observed, double p, double n) {
+  CAPTURE(observed);
+  CHECK(std::abs(observed - p) <= 4 * std::sqrt(p * (1 - p) / n));
+}
+
+}  // namespace
+
+TEST_SUITE("oracle") {
+  TEST_CASE("classes, and thresholds of a score") {
+    Scene scene(20);
+    const std::vector<double> y = ask(scene, "oracle:label=5,7");
+    for (size_t i = 0; i < 20; ++i) CHECK(y[i] == (i % 10 == 5 || i % 10 == 7 ? 1 : -1));
+    const io::Manifest scores = make_scores(scene.folder / "scores.h5", scene.samples, [](int64_t i) { return static_cast<float>(i); });
+    const std::vector<std::pair<std::string, size_t>> liked{{"r>=12", 8}, {"r>12", 7}, {"r<3", 3}, {"r<=3", 4}};
+    for (const auto& [rule, number] : liked) {
+      std::filesystem::remove(scene.record());
+      const std::vector<double> of = ask(scene, "oracle:reward=" + rule, &scores);
+      CHECK(std::count(of.begin(), of.end(), 1) == static_cast<int64_t>(number));
+    }
+  }
+
+  TEST_CASE("the error rate is what was asked for, keyed by item and seed, whatever the order or budget") {
+    const int64_t n = 4000;
+    Scene scene(n);
+    const auto wrong = [&](const std::vector<double>& y) {
+      double sum = 0;
+      for (int64_t i = 0; i < n; ++i) sum += y[static_cast<size_t>(i)] != (i % 10 < 3 ? 1 : -1);
+      return sum / static_cast<double>(n);
+    };
+    std::vector<std::vector<double>> by_seed;
+    for (const std::string seed : {"3", "4"}) {
+      std::filesystem::remove(scene.record());
+      by_seed.push_back(ask(scene, "oracle:label=0,1,2,error=0.1,seed=" + seed));
+      check_rate(wrong(by_seed.back()), 0.1, static_cast<double>(n));
+    }
+    CHECK(by_seed[0] != by_seed[1]);
+    std::filesystem::remove(scene.record());
+    const PlanOptions other{Mode::kSingle, "random", 500, 3, 0, 77};
+    PlannedQuestions few(scene.items, make_plan(other, n, {}), Mode::kSingle, "");
+    AnswerLog log(scene.record(), {Mode::kSingle, 500, scene.samples.sha256(), digest_of(few.plan())}, "r", "x");
+    CHECK(ask_all(few, *make_asker("oracle:label=0,1,2,seed=3,error=0.1", scene.input()), log, 9) == End::kAll);
+    for (const LoggedAnswer& a : log.standing()) REQUIRE(a.answer.y == by_seed[0][static_cast<size_t>(a.items[0])]);
+  }
+
+  TEST_CASE("pairs: the higher reward wins, ties are ties, errors turn the answer round") {
+    const int64_t n = 80;
+    Scene scene(n, Mode::kPairs, "all");
+    const io::Manifest scores = make_scores(scene.folder / "scores.h5", scene.samples, [](int64_t i) { return static_cast<float>(i / 2); });
+    AnswerLog log(scene.record(), scene.session, "r", "x");
+    ask_all(*scene.questions, *make_asker("oracle:reward=r,error=0.2,seed=1", scene.input(&scores)), log, 9);
+    double turned = 0, decided = 0, ties = 0;
+    for (const LoggedAnswer& a : log.standing()) {
+      const int64_t by = a.items[0] / 2 - a.items[1] / 2;
+      if (by == 0) {
+        CHECK(a.answer.y == 0);
+        ++ties;
+      } else {
+        ++decided;
+        turned += a.answer.y != (by > 0 ? 1 : -1);
+      }
+    }
+    CHECK(ties == 40);
+    check_rate(turned / decided, 0.2, decided);
+  }
+
+  TEST_CASE("rank: best first, ties shared") {
+    Scene scene(9, Mode::kRank);
+    const io::Manifest scores = make_scores(scene.folder / "scores.h5", scene.samples, [](int64_t i) { return static_cast<float>(i / 2); });
+    AnswerLog log(scene.record(), scene.session, "r", "x");
+    ask_all(*scene.questions, *make_asker("oracle:reward=r", scene.input(&scores)), log, 9);
+    for (const LoggedAnswer& a : log.standing()) {
+      for (size_t i = 0; i < 3; ++i) {
+        int64_t better = 0;
+        for (const int64_t other : a.items) better += other / 2 > a.items[i] / 2;
+        CHECK(a.answer.ranks[i] == better + 1);
+      }
+    }
+  }
+
+  TEST_CASE("specifications that are none") {
+    Scene scene(4);
+    const auto refused = [&](const std::string& who, const std::string& what, Exit exit = Exit::kUsage) {
+      check_error([&] { make_asker(who, scene.input()); }, exit, "--ask", what);
+    };
+    refused("oracle", "needs something");
+    refused("orcle:label=1", "did you mean 'oracle'");
+    refused("oracle:colour=red", "neither label= nor reward=");
+    refused("oracle:label=shoe", "no class 'shoe'");
+    refused("oracle:label=1,error=2", "from 0 to 1");
+    refused("oracle:label=1,error=x", "error");
+    refused("oracle:label=1,error=0.1,error=0.2", "no class");
+    refused("oracle:reward=r", "needs a threshold");
+    refused("oracle:reward=r>=1", "no scores 'r'", Exit::kBadInput);
+    refused("page:x", "takes nothing");
+  }
+}
+
+TEST_SUITE("file") {
+  TEST_CASE("another session's record, read for another order; the last line of an item wins") {
+    Scene scene(8, Mode::kPairs, "all");
+    {
+      AnswerLog log(scene.record(), scene.session, "r", "x");
+      const io::Manifest scores = make_scores(scene.folder / "scores.h5", scene.samples, [](int64_t i) { return static_cast<float>(i); });
+      ask_all(*scene.questions, *make_asker("oracle:reward=r", scene.input(&scores)), log, 9);
+    }
+    const PlanOptions other{Mode::kPairs, "random", 20, 3, 0, 9};
+    PlannedQuestions again(scene.items, make_plan(other, 8, {}), Mode::kPairs, "");
+    AnswerLog log(scene.folder / "b.jsonl", {Mode::kPairs, 20, scene.samples.sha256(), digest_of(again.plan())}, "r", "x");
+    CHECK(ask_all(again, *make_asker("file:" + scene.record(), scene.input()), log, 9) == End::kAll);
+    for (const LoggedAnswer& a : log.standing()) CHECK(a.answer.y == (a.items[0] > a.items[1] ? 1 : -1));
+  }
+
+  TEST_CASE("lines of one's own") {
+    Scene scene(3);
+    put(scene.folder / "own.jsonl", "{\"items\":[0],\"y\":1}\n{\"items\":[1],\"y\":-0.25}\n{\"items\":[2],\"y\":null}\n{\"items\":[0],\"y\":-1}\n");
+    CHECK(ask(scene, "file:" + (scene.folder / "own.jsonl")) == std::vector<double>{-1, -0.25, 9});
+    put(scene.folder / "few.jsonl", "{\"items\":[0],\"y\":1}\n");
+    std::filesystem::remove(scene.record());
+    AnswerLog log(scene.record(), scene.session, "r", "x");
+    check_error([&] { ask_all(*scene.questions, *make_asker("file:" + (scene.folder / "few.jsonl"), scene.input()), log, 9); }, Exit::kBadInput, "few.jsonl", "no answer about item");
+    put(scene.folder / "other.jsonl", "{\"items\":[0],\"y\":1,\"samples\":\"00\"}\n");
+    check_error([&] { make_asker("file:" + (scene.folder / "other.jsonl"), scene.input()); }, Exit::kBadInput, "line 1", "other samples");
+  }
+}
+
+TEST_SUITE("exec") {
+  TEST_CASE("a program that answers line by line, and one that reads everything first") {
+    const std::string python = R"(python3 -c "
+import json, sys
+lines = sys.stdin if len(sys.argv) == 1 else list(sys.stdin)
+for line in lines:
+    q = json.loads(line)
+    open(q['paths'][0], 'rb').read(8) == b'\x89PNG\r\n\x1a\n' or sys.exit(3)
+    print(json.dumps({'question': q['question'], 'y': 1 if q['items'][0] % 2 else None, 'ms': 5}), flush=len(sys.argv) == 1)
+")";
+    for (const std::string how : {"", " all"}) {
+      Scene scene(300);
+      const std::vector<double> y = ask(scene, "exec:" + python + how);
+      for (size_t i = 0; i < 300; ++i) REQUIRE(y[i] == (i % 2 ? 1 : 9));
+    }
+  }
+
+  TEST_CASE("bare numbers are answers in order") {
+    Scene scene(3);
+    const std::vector<double> y = ask(scene, "exec:echo 1; echo -0.5; echo null");
+    CHECK(y[static_cast<size_t>(scene.questions->plan()[1][0])] == -0.5);
+    CHECK(y[static_cast<size_t>(scene.questions->plan()[2][0])] == 9);
+  }
+
+  TEST_CASE("a program that fails: what it answered before is kept, and a second one is asked the rest") {
+    Scene scene(4);
+    {
+      AnswerLog log(scene.record(), scene.session, "r", "x");
+      check_error([&] { ask_all(*scene.questions, *make_asker("exec:echo 1; echo 1; exit 7", scene.input()), log, 9); }, Exit::kFailed, "exec:", "ended with status 7 without an answer to question 2 of 4");
+    }
+    {
+      AnswerLog log(scene.record(), scene.session, "r", "x");
+      CHECK(log.next() == 2);
+      check_error([&] { ask_all(*scene.questions, *make_asker("exec:echo yes", scene.input()), log, 9); }, Exit::kFailed, "line 'yes'", "not JSON");
+      check_error([&] { ask_all(*scene.questions, *make_asker("exec:echo 7", scene.input()), log, 9); }, Exit::kFailed, "line '7'", "from -1 to 1");
+      check_error([&] { ask_all(*scene.questions, *make_asker("exec:echo -1; echo no", scene.input()), log, 9); }, Exit::kFailed, "line 'no'", "not JSON");
+      CHECK(log.next() == 3);  // what it said before counts
+      CHECK(ask_all(*scene.questions, *make_asker("exec:grep -c . > /dev/null; echo -1", scene.input()), log, 9) == End::kAll);
+      CHECK(standing(log) == std::vector<double>{1, 1, -1, -1});
+    }
+  }
+}
+
+TEST_SUITE("spool") {
+  TEST_CASE("two sides, one folder: answers, an undo across sides, a quit and going on") {
+    Scene scene(7);
+    const std::string folder = scene.folder / "spool";
+    const auto person = [&](std::vector<Reply> replies) {
+      Scripted asker(std::move(replies));
+      return serve_spool(folder, asker, 3, true);
+    };
+    End end = End::kAll;
+    std::vector<double> got;
+    const auto trainer = [&] {
+      return std::thread([&] {
+        AnswerLog log(scene.record(), scene.session, "r", "spool");
+        auto asker = make_asker("spool:" + folder, scene.input());
+        end = ask_all(*scene.questions, *asker, log, 9);
+        asker->finish(end == End::kAll, "");
+        got = standing(log);
+      });
+    };
+    std::thread first = trainer();
+    CHECK_FALSE(person({reply({said(1), said(1), said(1)}), reply({said(-1), said(-1), said(-1)}), {Reply::What::kUndo, {}, {}},
+                        reply({said(0), skip(), said(1)}), {Reply::What::kQuit, {}, {}}}));
+    first.join();
+    CHECK(end == End::kQuit);
+    CHECK(got == std::vector<double>{1, 1, 1, 0, 9, 1});
+    std::thread second = trainer();
+    CHECK(person({reply({said(-1)})}));
+    second.join();
+    CHECK(end == End::kAll);
+    CHECK(got == std::vector<double>{1, 1, 1, 0, 9, 1, -1});
+    CHECK(read_session(folder)->state == "done");
+    size_t left = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) left += entry.path().filename() != "session.json";
+    CHECK(left == 0);
+  }
+
+  TEST_CASE("the person may go on while the other side is down; an event that was taken before is not taken twice") {
+    Scene scene(4);
+    const std::string folder = scene.folder / "spool";
+    const auto round = [&](AnswerLog& log) {  // one answer event, as a command that is killed right after writing it down
+      auto asker = make_asker("spool:" + folder, scene.input());
+      const Reply reply = asker->ask(*scene.questions, log.next(), 1, true);
+      std::vector<std::vector<int64_t>> items;
+      for (size_t k = 0; k < reply.answers.size(); ++k) items.push_back(scene.questions->items(log.next() + static_cast<int64_t>(k)));
+      log.put(items, reply);
+    };
+    std::filesystem::create_directories(folder);
+    write_session(folder, {scene.session.plan.substr(0, 16), Mode::kSingle, 4, 0, "", "open"});
+    for (int64_t q = 0; q < 4; ++q) put(question_path(folder, scene.session.plan.substr(0, 16), q), to_json(scene.questions->question(q)).dump());
+    {
+      SpoolAnswers answers(folder, *read_session(folder));  // nobody takes these yet
+      answers.put({scene.questions->items(0), scene.questions->items(1)}, reply({said(1), said(-1)}));
+      answers.put({scene.questions->items(2)}, reply({said(1)}));
+    }
+    CHECK(SpoolAnswers(folder, *read_session(folder)).next() == 3);  // a person who comes back sees them
+    {
+      AnswerLog log(scene.record(), scene.session, "r", "spool");
+      round(log);
+      CHECK(log.next() == 2);
+    }
+    CHECK(waiting_events(folder, scene.session.plan.substr(0, 16)).size() == 2);  // the first is still there
+    {
+      AnswerLog log(scene.record(), scene.session, "r", "spool");
+      round(log);
+      CHECK(standing(log) == std::vector<double>{1, -1, 1});
+    }
+  }
+
+  TEST_CASE("a folder with another session that is not done is refused") {
+    Scene scene(4);
+    write_session(scene.folder.folder(), {"0123456789abcdef", Mode::kSingle, 4, 0, "", "open"});
+    check_error([&] { make_asker("spool:" + scene.folder.folder(), scene.input()); }, Exit::kUsage, scene.folder.folder(), "another session");
+    AskerInput nothing;
+    check_error([&] { make_asker("oracle:label=1", nothing); }, Exit::kUsage, "--ask", "only a person");
+  }
+}
