@@ -37,7 +37,9 @@ NoiseSchedule gaussian_schedule(const nlohmann::ordered_json& schedule, const st
 
 RewardGuidance::RewardGuidance(ModelFunction model, const ReverseProcess& process, const nlohmann::ordered_json& schedule, RewardFunction reward,
                                const GuidanceOptions& options, const std::string& where)
-    : model_(std::move(model)), process_(process), schedule_(gaussian_schedule(schedule, where)), reward_(std::move(reward)), options_(options) {}
+    : model_(std::move(model)), process_(process), schedule_(gaussian_schedule(schedule, where)), reward_(std::move(reward)), options_(options) {
+  if (!reward_) throw Error(Exit::kUsage, "--reward", "has no gradient, which --guide needs", "--steer fk, svdd and best-of-n need none");
+}
 
 ModelFunction RewardGuidance::function() {
   return [this](size_t i, const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) { return output(i, x_t, timestep, condition); };

@@ -26,7 +26,8 @@ Tensor look_ahead_weight(const Tensor& a, const Tensor& gradient_norm2, double s
 /// options.weight "look-ahead": gamma = 2 beta_t.
 class RewardGuidance {
  public:
-  /// `schedule`: the manifest's model.schedule. The process must outlive this. Throws Error(kUsage) for a chain that is not Gaussian.
+  /// `schedule`: the manifest's model.schedule. The process must outlive this. Throws Error(kUsage) for a chain
+  /// that is not Gaussian, and for a null reward: one without a gradient.
   RewardGuidance(ModelFunction model, const ReverseProcess& process, const nlohmann::ordered_json& schedule, RewardFunction reward,
                  const GuidanceOptions& options, const std::string& where);
   ModelFunction function();                       ///< points into this

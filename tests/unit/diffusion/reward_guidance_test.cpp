@@ -116,6 +116,7 @@ TEST_CASE("guidance refuses chains without predicted noise and gradients that ar
   const ModelFunction model = [](size_t, const Tensor& x, const Tensor&, const nn::Condition&) { return x; };
   const RewardFunction root = [](const Tensor& x0, const Tensor&) { return (0 * x0.select(1, 0)).sqrt(); };
   CHECK_THROWS_AS(RewardGuidance(model, *process, {{"process", "masked"}}, root, {.at = "x0", .strength = 1.0}, "test"), Error);
+  CHECK_THROWS_AS(RewardGuidance(model, *process, schedule.options().to_json(), nullptr, {.at = "x0", .strength = 1.0}, "test"), Error);
   RewardGuidance guidance(model, *process, schedule.options().to_json(), root, {.at = "x0", .strength = 1.0}, "test");
   CHECK_THROWS_AS(run_process(*process, guidance.function(), {0, {0}}, {}), Error);
 }
