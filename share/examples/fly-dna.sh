@@ -1,6 +1,6 @@
 #!/bin/sh
-# fly-dna FOLDER: offline design of 200 letters of real DNA. A diffusion model of Drosophila's upstream regions comes with plumb
-# (share/models/fly-dna.h5). The truth is the sum of the best sites of three fly transcription factors (Zelda, GAGA factor, Bicoid; JASPAR), in
+# fly-dna FOLDER: offline design of 200 letters of real DNA. A diffusion model learns stretches upstream of Drosophila's genes,
+# without labels. The truth is the sum of the best sites of three fly transcription factors (Zelda, GAGA factor, Bicoid; JASPAR), in
 # bits; the reward is a network fitted to few noisy labels of real windows below a quantile of it, and knows where it is unsure. Methods
 # raise the reward; the truth, the likelihood under the pretrained model and the words of three letters say what came of it. About an hour on
 # two cores; ends with a table and the path of a page.
@@ -31,7 +31,8 @@ SEEDS=${SEEDS:-1 2 3}              # draw the labelled windows, the reward's wei
 JOBS=${JOBS:-2}                    # cells at a time, one thread each
 DATA=${DATA:-runs/data}
 DEVICE=${DEVICE:-cpu}              # of tuning and sampling
-MODEL=${MODEL:-}                   # another model than the one that comes with plumb
+MODEL=${MODEL:-}                   # a pretrained model of such windows; empty: trained here, PRETRAIN steps of 64
+PRETRAIN=${PRETRAIN:-3000}         # half an hour on one core; a device takes minutes
 QUANTILE=${QUANTILE:-0.9}          # labels at or below it are the offline data
 LABELS=${LABELS:-1000}             # of these, for the reward
 NOISE=${NOISE:-1}                  # standard deviation of the labels' noise, bits; the truth's own is about 3
@@ -48,8 +49,7 @@ self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 root=$(cd "$(dirname "$0")/../.." && pwd)
 PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
 case $DATA in /*) ;; *) DATA=$PWD/$DATA ;; esac
-MODEL=${MODEL:-$root/share/models/fly-dna.h5}
-case $MODEL in /*) ;; *) MODEL=$PWD/$MODEL ;; esac
+case $MODEL in /* | "") ;; *) MODEL=$PWD/$MODEL ;; esac
 motifs=$DATA/fly.jaspar
 truth="pwm:$motifs,vfl + pwm:$motifs,Trl + pwm:$motifs,bcd"
 step() { echo "fly-dna: $*" >&2; }
@@ -61,6 +61,8 @@ base() {
     [ -e "$DATA/$file" ] || { step "$DATA/$file is not there: run share/tools/sequence-data.sh $DATA"; return 3; }
   done
   [ -e windows.h5 ] || quietly ingest "$DATA/fly.fa.gz" --alphabet dna --window 200 --unique -o windows.h5
+  [ -e "$MODEL" ] ||
+    quietly pretrain windows.h5 --unconditional --steps "$PRETRAIN" --batch-size 64 --save-every 60 --device "$DEVICE" -j "$JOBS" -o "$MODEL"
   [ -e truth.h5 ] || quietly score -j 1 windows.h5 --reward "truth=$truth" -o truth.h5
   if ! [ -e best.h5 ]; then  # the best thousandth
     env export truth.h5 --to csv -q -o truth.csv --force >/dev/null
@@ -159,7 +161,7 @@ page() {
 }
 
 cells() { rows | while read -r name _; do for seed in $SEEDS; do echo "$name $seed"; done; done; }
-enter() { mkdir -p "$1/cells" "$1/rewards" && cd "$1"; }
+enter() { mkdir -p "$1/cells" "$1/rewards" && cd "$1" && MODEL=${MODEL:-$PWD/model.h5}; }
 
 case ${1-} in
   --cells) cells; exit ;;
@@ -170,10 +172,10 @@ case ${1-} in
   -*) echo "fly-dna: unknown option '$1': see the head of $0" >&2; exit 2 ;;
 esac
 enter "${1:-runs/fly-dna}"
-settings="$MODEL|$QUANTILE|$LABELS|$NOISE|$ALPHA|$SCALE|$UPDATES|$SAMPLES|$KEPT|$STEPS|$COUNT|$PARTICLES"
+settings="$MODEL|$PRETRAIN|$QUANTILE|$LABELS|$NOISE|$ALPHA|$SCALE|$UPDATES|$SAMPLES|$KEPT|$STEPS|$COUNT|$PARTICLES"
 [ -e settings ] || echo "$settings" >settings
 [ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
-export SEEDS DATA DEVICE MODEL QUANTILE LABELS NOISE ALPHA SCALE UPDATES SAMPLES KEPT STEPS COUNT PARTICLES
+export SEEDS DATA DEVICE MODEL PRETRAIN QUANTILE LABELS NOISE ALPHA SCALE UPDATES SAMPLES KEPT STEPS COUNT PARTICLES
 step "1/3 real windows, and the rewards"
 base
 rewards
