@@ -51,7 +51,8 @@ class Drakes final : public DirectBackprop {
     if (!output.requires_grad())
       return process_.advance(i, state, output, noise);
     if (settings_.relax == "letters")
-      return diffusion::relaxed_letter_step(state, process_.log_probs(i, state, output), noise, settings_.tau);
+      return diffusion::relaxed_letter_step(state, diffusion::letter_log_probs(output, state), process_.mask_chance_before(i),
+                                            process_.mask_chance_after(i), noise, settings_.tau);
     return diffusion::relaxed_masked_step(state, process_.log_probs(i, state, output), noise, settings_.tau);
   }
 

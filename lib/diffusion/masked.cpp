@@ -71,11 +71,12 @@ Tensor relaxed_masked_step(const Tensor& state, const Tensor& log_q, const Tenso
   return (1.0 - mask) * state + mask * y;
 }
 
-Tensor relaxed_letter_step(const Tensor& state, const Tensor& log_q, const Tensor& gumbel, double tau) {
+Tensor relaxed_letter_step(const Tensor& state, const Tensor& log_p, double m_t, double m_s, const Tensor& gumbel, double tau) {
   const int64_t letters = letters_of(state);
-  const Tensor noisy = log_q + gumbel, of_letters = noisy.narrow(1, 0, letters), mask = mask_share(state);
-  const Tensor revealed = at::gt(of_letters.amax(1, /*keepdim=*/true), noisy.narrow(1, letters, 1)).to(state.scalar_type());
-  return at::cat({state.narrow(1, 0, letters) + mask * revealed * (of_letters / tau).softmax(1), mask * (1.0 - revealed)}, 1);
+  const double bound = -std::log(-std::log(m_s / m_t));  // a Gumbel is above it with chance 1 - m_s / m_t; -inf for m_s = 0
+  const Tensor mask = mask_share(state), revealed = gumbel.narrow(1, letters, 1).gt(bound).to(state.scalar_type());
+  const Tensor y = ((log_p + gumbel.narrow(1, 0, letters)) / tau).softmax(1);
+  return at::cat({state.narrow(1, 0, letters) + mask * revealed * y, mask * (1.0 - revealed)}, 1);
 }
 
 Tensor straight_through(const Tensor& shares) {

@@ -38,9 +38,11 @@ Tensor masked_step(const Tensor& state, const Tensor& log_q, const Tensor& gumbe
 /// The same with a gradient: y = softmax((log_q + gumbel) / tau), c = 1 - the mask's share, next = c state + (1 - c) y.
 /// Source: Jang et al. 2017 (Gumbel-softmax); Wang et al. 2025, sec. 4.2.
 Tensor relaxed_masked_step(const Tensor& state, const Tensor& log_q, const Tensor& gumbel, double tau);
-/// The letters alone relaxed: a masked site is revealed exactly when masked_step() would reveal it, and then holds y = softmax over letters of
-/// (log_q + gumbel) / tau. Masks stay whole, so a chain's masks have their true law, and its KL weighs sites as that of a hard chain does.
-Tensor relaxed_letter_step(const Tensor& state, const Tensor& log_q, const Tensor& gumbel, double tau);
+/// The letters alone relaxed: a masked site is revealed with its chance 1 - m_s / m_t, by the mask's Gumbel, and then holds y = softmax((log_p +
+/// gumbel) / tau) over letters. Masks stay whole, so a chain's masks have their true law, and its KL weighs sites as that of a hard chain does. The
+/// letters' own Gumbels know nothing of the reveal: those that win against a likely mask, as in relaxed_masked_step(), win by far, which leaves
+/// a softmax without slope, the flatter the more steps a chain has.
+Tensor relaxed_letter_step(const Tensor& state, const Tensor& log_p, double m_t, double m_s, const Tensor& gumbel, double tau);
 /// The letter of largest share at each site, one-hot [B,K,L], with the gradient of `shares` [B,K,L].
 Tensor straight_through(const Tensor& shares);
 

@@ -29,7 +29,7 @@ struct RewardNetwork {
   /// rewards of a regressor. In pieces of 32 items, in parallel over the pieces on a CPU.
   Tensor outputs(const Tensor& items) const;
   /// The same from model space [B,*model shape], with gradient, on the network's device. Pictures are clamped to [-1,1],
-  /// the range of the items that it learned from; letters are 2 softmax(u / 0.1) - 1 with u = (x0 + 1) / 2, see letter_probabilities in sequence_reward.h.
+  /// the range of the items that it learned from; letters are 2 softmax(u / 0.1) - 1 with u = (x0 + 1) / 2, whole letters stay; see letter_probabilities in sequence_reward.h.
   Tensor outputs_differentiable(const Tensor& x0) const;
   /// A regressor's rewards [B] with their uncertainty, from stored items and from model space in the same two ways.
   Estimate estimates(const Tensor& items) const;

@@ -117,7 +117,10 @@ void check_codes(const Tensor& codes, int64_t letters, int64_t first, const std:
                   ", the alphabet has ", letters, " letters"), "see plumb-artefact(5)");
 }
 
-Tensor letter_probabilities(const Tensor& x0) { return ((x0 + 1) / (2 * kTemperature)).softmax(1); }
+Tensor letter_probabilities(const Tensor& x0) {
+  const Tensor whole = x0.detach().abs().eq(1).flatten(1).all(1).view({-1, 1, 1});  // [B,1,1]
+  return at::where(whole, (x0 + 1) / 2, ((x0 + 1) / (2 * kTemperature)).softmax(1));
+}
 
 FileArgument split_file_argument(const RewardSpec& spec, const std::string& usage) {
   std::vector<std::string> parts = split(spec.argument, ',');

@@ -56,7 +56,8 @@ void need_nucleic(const RewardSpec& spec);
 void check_codes(const Tensor& codes, int64_t letters, int64_t first, const std::string& name);
 
 /// Model space [B,K,L] -> letter probabilities softmax(u / 0.1) over K with u = (x0 + 1) / 2, since the softmax is that of points of the
-/// simplex and letters here are at -1 and +1. A finished letter of four gets 1 - 1.4e-4. Source: the code of Uehara et al. 2024, "Bridging
+/// simplex and letters here are at -1 and +1. An item that is all whole letters, each number -1 or +1 as masked chains end, is what it is, u: the
+/// softmax there would be flat, 2000 times less steep than u, and the reward's gradient lost. Source of the softmax: the code of Uehara et al. 2024, "Bridging
 /// model-based optimization and generative modeling via conservative fine-tuning of diffusion models".
 Tensor letter_probabilities(const Tensor& x0);
 

@@ -120,11 +120,9 @@ TEST_CASE("gradients of the relaxed step, of both KL forms and of the loss equal
   const Tensor t = at::tensor({0.3, 0.8}, at::kDouble), noised = mask_letters(x0, t, 3, 0);
   CHECK(test::gradient_error([&] { return masked_loss(output, x0, noised, t).sum(); }, {output}) < 1e-6);
   const Tensor whole = mask_letters(x0, at::full({2}, 0.7), 2, 0);
-  const auto letter_step = [&] { return (relaxed_letter_step(whole, masked_step_log_probs(letter_log_probs(output, whole), 0.5, 0.2), gumbel, 0.7) * weight).sum(); };
+  const auto letter_step = [&] { return (relaxed_letter_step(whole, letter_log_probs(output, whole), 0.5, 0.2, gumbel, 0.7) * weight).sum(); };
   CHECK(test::gradient_error(letter_step, {output}) < 1e-6);
   const Tensor log_q = masked_step_log_probs(letter_log_probs(output, whole), 0.5, 0.2).detach();
-  CHECK(at::equal(mask_share(relaxed_letter_step(whole, log_q, gumbel, 0.7)), mask_share(masked_step(whole, log_q, gumbel))));
-  CHECK(largest_difference(relaxed_letter_step(whole, log_q, gumbel, 1e-4), masked_step(whole, log_q, gumbel)) < 1e-6);
   CHECK(largest_difference(relaxed_masked_step(whole, log_q, gumbel, 1e-4), masked_step(whole, log_q, gumbel)) < 1e-6);
   // The last step leaves no mask, and its gradient stays finite.
   Tensor last = output.detach().clone().set_requires_grad(true);
@@ -136,6 +134,23 @@ TEST_CASE("gradients of the relaxed step, of both KL forms and of the loss equal
   CHECK((hard.eq(0) + hard.eq(1)).all().item<bool>());
   (hard * weight[0].narrow(0, 0, 3).narrow(1, 0, 2)).sum().backward();
   CHECK(at::equal(shares.grad()[0], weight[0].narrow(0, 0, 3).narrow(1, 0, 2)));
+}
+
+TEST_CASE("letters alone relaxed: sites are revealed with their chance, letters have theirs, and a revealed site is left alone") {
+  const int64_t n = 20000;
+  const Tensor log_p = at::tensor({0.1, 0.2, 0.3, 0.4}, at::kFloat).log().view({1, 4, 1}).expand({n, 4, 1}), state = all_masked(n, 4, 1, at::kFloat);
+  const Tensor next = relaxed_letter_step(state, log_p, 0.8, 0.7, gumbel_noise(2, Stream::kGumbel, draws_of(n).items, 0, {5, 1}, at::kCPU), 0.5);
+  CHECK(largest_difference(next.sum(1), at::ones({n, 1})) < 1e-5);
+  const Tensor masked = mask_share(next).flatten();
+  CHECK((masked.eq(0) + masked.eq(1)).all().item<bool>());
+  CHECK(std::abs(masked.mean().item<double>() - 0.875) < 4 * std::sqrt(0.875 * 0.125 / static_cast<double>(n)));
+  const Tensor letters = next.narrow(1, 0, 4).squeeze(2).index({masked.eq(0)}).argmax(1);
+  for (int64_t k = 0; k < 4; ++k) {
+    const double p = 0.1 * static_cast<double>(k + 1);
+    CHECK(std::abs(letters.eq(k).to(at::kDouble).mean().item<double>() - p) < 4 * std::sqrt(p * (1 - p) / static_cast<double>(letters.size(0))));
+  }
+  CHECK(at::equal(relaxed_letter_step(next, log_p, 0.8, 0.7, gumbel_noise(3, Stream::kGumbel, draws_of(n).items, 0, {5, 1}, at::kCPU), 0.5).index({masked.eq(0)}), next.index({masked.eq(0)})));
+  CHECK(mask_share(relaxed_letter_step(state, log_p, 0.8, 0.0, gumbel_noise(2, Stream::kGumbel, draws_of(n).items, 0, {5, 1}, at::kCPU), 0.5)).sum().item<double>() == 0);
 }
 
 TEST_CASE("discrete twisted proposal: normalised, and its weights give back the base law") {

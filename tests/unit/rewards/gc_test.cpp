@@ -34,7 +34,14 @@ TEST_CASE("letter probabilities: simplex_softmax_input, from model space in [-1,
     const auto x = c.at("inputs").at("x").get<std::vector<double>>(), want = c.at("expected").at("p").get<std::vector<double>>();
     const at::Tensor p = letter_probabilities(at::tensor(x, at::kDouble).view({1, 4, 1}) * 2 - 1);
     const at::Tensor finished = letter_probabilities(model_space(codes_of({"G"})));
-    CHECK(finished[0][2][0].item<double>() == doctest::Approx(1 / (1 + 3 * std::exp(-10.0))).epsilon(1e-12));
+    CHECK(at::equal(finished, at::tensor({0.0, 0.0, 1.0, 0.0}, at::kDouble).view({1, 4, 1})));
+    const at::Tensor nearly = letter_probabilities(model_space(codes_of({"G"})) * (1 - 1e-9));
+    CHECK(nearly[0][2][0].item<double>() == doctest::Approx(1 / (1 + 3 * std::exp(-10.0))).epsilon(1e-6));
+    // Whole letters have the gradient of shares, items by themselves: 1 / 2 for each of model space, or nearly nothing.
+    at::Tensor both = at::cat({model_space(codes_of({"G"})), model_space(codes_of({"G"})) * (1 - 1e-9)}).set_requires_grad(true);
+    letter_probabilities(both).select(1, 2).sum().backward();
+    CHECK(both.grad()[0][2][0].item<double>() == 0.5);
+    CHECK(both.grad()[1][2][0].item<double>() < 1e-3);
     for (int64_t k = 0; k < 4; ++k) CHECK(std::abs(p[0][k][0].item<double>() - want[static_cast<size_t>(k)]) < c.at("atol").get<double>());
     return;
   }
