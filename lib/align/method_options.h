@@ -196,7 +196,7 @@ inline void describe(OptionTable& t, DrakesOptions& o) {
   t.add("drakes.k", &o.k, "last steps of a chain that the gradient goes through; 0 = all; default 50, or all of a shorter chain").range(0, 1e6);
   t.add("drakes.tau", &o.tau, "temperature of the relaxed draws in these steps; towards 0 they become letters, and gradients noise").range(1e-3, 1e3);
   t.add("drakes.relax", &o.relax,
-        "what is relaxed: letters and mask together, as published, so that a site is partly of both; or the letters alone, revealed when samples would be")
+        "what is relaxed: letters and mask together, as published, so that a site is partly of both; or the letters alone, which comes nearer to the optimum")
       .one_of({"symbols", "letters"});
   t.add("drakes.alpha", &o.alpha,
         "weight of the path's KL to the base model, in nats, against the reward: samples tend to p exp(reward / alpha); 0 = no KL")
