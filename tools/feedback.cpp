@@ -14,7 +14,7 @@ using namespace plumb;
 using namespace plumb::feedback;
 
 struct Options {
-  std::string ask = "page", mode = "single", choose = "random", question, rater = "anonymous", features;
+  std::string ask = "page", mode = "single", choose = "random", question, rater = "anonymous", features, by = "uncertainty";
   int64_t count = 0, per_page = 0, port = 0;
   double repeats = 0;
   uint64_t seed = 0;
@@ -33,8 +33,10 @@ void describe(OptionTable& t, Options& o) {
   t.add("once", &o.once, "with --serve-spool: end when one session is answered, do not wait for the next").runtime();
   t.group("What to ask");
   t.add("mode", &o.mode, "kind of question: like or dislike, which of two, an order, or 1 to 5").one_of(mode_names());
-  t.add("choose", &o.choose, "what to ask about: random, all (every item or pair), or diverse (each as far as can be from those before)")
-      .one_of({"random", "all", "diverse"});
+  t.add("choose", &o.choose,
+        "what to ask about: random, all (every item or pair), diverse (each as far as can be from those before), or uncertain (the highest --by)")
+      .one_of({"random", "all", "diverse", "uncertain"});
+  t.add("by", &o.by, "column of the scores of the samples that --choose uncertain goes by").metavar("COLUMN");
   t.add("count", &o.count, "budget: number of answers; 0 = as many as show each item once").short_name('n').range(0, 1e9);
   t.add("per-page", &o.per_page, "items shown at once; 0 = 9 pictures of single (4 in a terminal, or of text), 4 of rank").range(0, kMostShown);
   t.add("repeats", &o.repeats, "share of the questions that are asked a second time, beyond the budget: whether a person agrees with himself").range(0, 1);
@@ -70,6 +72,8 @@ void check(const cli::Context& context, const Options& o) {
   if (o.mode == "pairs" || o.mode == "rating") refuse_if_set(context, {"per-page"}, "--mode " + o.mode);
   if (o.mode == "rank" && o.per_page == 1) throw Error(Exit::kUsage, "--per-page", "is 1: a single item has no order", "give 2 or more");
   if (o.choose == "all") refuse_if_set(context, {"count"}, "--choose all");
+  if (o.choose != "uncertain") refuse_if_set(context, {"by"}, "--choose " + o.choose);
+  if (o.choose == "uncertain" && (o.mode == "pairs" || o.mode == "rank")) throw Error(Exit::kUsage, "--choose", "uncertain is of single items", "--mode single or rating");
   if (o.choose != "diverse") refuse_if_set(context, {"features"}, "--choose " + o.choose);
 }
 
@@ -88,14 +92,16 @@ int run(cli::Context& context, const Options& o) {
   check(context, o);
   if (!o.serve_spool.empty()) return context.dry_run() ? context.finish_dry_run({{"folder", o.serve_spool}}) : serve(o);
   const Items items(io::items_of(context.input()));
-  PlanOptions how{parse_mode(o.mode, "--mode"), o.choose, o.count, o.per_page > 0 ? o.per_page : 4, o.repeats, o.seed};
+  PlanOptions how{parse_mode(o.mode, "--mode"), o.choose, o.count, set_size(o.per_page), o.repeats, o.seed, items.manifest().json().value("share_start", int64_t{1})};
   std::vector<std::pair<std::string, io::Manifest>> inputs{{items.manifest().kind(), items.manifest()}};
   std::vector<float> points;
   if (o.choose == "diverse") {
     if (!o.features.empty()) inputs.emplace_back("features", context.read(o.features, "features"));
     points = points_for(items, o.features.empty() ? nullptr : &inputs.back().second);
   }
-  PlannedQuestions questions(items, make_plan(how, items.count(), points), how.mode, o.question);
+  const Plan plan = o.choose == "uncertain" ? plan_by_value(score_column(context.input(), items, o.by), o.count > 0 ? o.count : items.count())
+                                            : make_plan(how, items.count(), points);
+  PlannedQuestions questions(items, plan, how.mode, o.question);
   const std::string output = context.output_path("feedback"), record = o.answers.empty() ? output + ".jsonl" : o.answers;
   if (context.dry_run()) {
     return context.finish_dry_run({{"items", items.count()}, {"space", items.space().text()}, {"questions", questions.total()}, {"answers", record},

@@ -20,11 +20,15 @@ struct Options {
 }  // namespace
 
 #ifndef PLUMB_FRONT
+#include <filesystem>
+
 #include <ATen/ATen.h>
 
+#include "align/asking.h"
 #include "align/gold.h"
 #include "align/trainer.h"
 #include "align/tuned_model.h"
+#include "align/tuning_state.h"
 #include "core/log.h"
 #include "core/sha256.h"
 #include "core/signals.h"
@@ -40,11 +44,11 @@ int run(cli::Context& ctx, const Options& given) {
   align::resolve(o, [&](const std::string& option) { return ctx.was_set(option); });
   const at::Device device = nn::parse_device(given.common.device);
   nn::setup_torch(ctx.threads());
-  const io::Manifest base = given.model.empty() ? ctx.need("model") : ctx.read(given.model, "model");
+  const align::TuningStart start = align::tuning_start(given.model.empty() ? ctx.need("model") : ctx.read(given.model, "model"), o);
+  const io::Manifest& base = start.base;
+  if (o.ask.step)
+    o.epochs = start.epochs_done() + 1;
   align::TunedModel model(base, o, device);
-  if (model.network().takes_value()) {
-    throw Error(Exit::kUsage, base.label(), "tuning of value-conditional models is not offered", "pretrain --condition class or none makes one that can be tuned");
-  }
   const io::Space& space = model.space();
   const auto codec = nn::make_codec(space, base.label());
   align::check_process(o, model.schedule().value("process", "gaussian"), [&](const std::string& option) { return ctx.was_set(option); });
@@ -55,36 +59,33 @@ int run(cli::Context& ctx, const Options& given) {
       .guidance_scale = o.guidance_scale,
       .reduce = diffusion::parse_reduce(o.logprob_reduce),
       .max_step_gain = o.max_step_gain,
-      .pass_rows = o.batch_size,
+      .pass_rows = align::learns_from_answers(o) ? 0 : o.batch_size,
+      .base_below = align::base_below(o, model.schedule().value("num_train_timesteps", int64_t{0})),
       .needs_density = align::needs_density(o),
       .classes = align::parse_classes(o.classes, model.network().num_classes(), model.class_names()),
       .precision = nn::parse_precision(given.common.precision, device, true)};
   align::Policy policy =
       align::make_policy(model.network(), model.frozen(), model.schedule(), base.label(), codec->model_shape(), policy_options, device);
-  const auto reward = rewards::make_reward(o.reward, space, device, o.reward_timeout_s);
-  std::vector<align::Constraint> constraints;
-  for (const std::string& text : o.constraints) {
-    const align::ConstraintSpec spec = align::parse_constraint(text);
-    constraints.push_back({spec, rewards::make_reward(spec.expression, space, device, o.reward_timeout_s)});
-  }
+  const auto reward = o.reward.empty() ? nullptr : rewards::make_reward(o.reward, space, device, o.reward_timeout_s);
+  const std::vector<align::Constraint> constraints = align::make_constraints(o, space, device);
   std::unique_ptr<metrics::FeatureNetwork> critic_features;
   if (align::uses_critic_features(o))
     critic_features = metrics::make_feature_network(o.tdpo.features, space, device);
-  align::TuningContext context{policy, *reward, *codec, o, &constraints, critic_features.get()};
+  const std::string output_path = ctx.output_path("model");
+  std::unique_ptr<metrics::FeatureNetwork> choose_features;
+  if (o.ask.choose != "random")
+    choose_features = metrics::make_feature_network(o.ask.features, space, device);
+  align::AskingContext asking{output_path + ".rounds", base, [&](const auto& kind, const auto& inputs) { return ctx.manifest(kind, inputs); },
+                              align::reward_scorer(device, o.reward_timeout_s), choose_features.get(), std::nullopt};
+  if (o.ask.step)
+    asking.answers = ctx.input().kind() == "feedback" ? ctx.input() : ctx.need("feedback");
+  align::TuningContext context{policy, reward.get(), *codec, o, &constraints, critic_features.get(), &asking};
   const auto method = align::make_method(context);
   std::unique_ptr<metrics::FeatureNetwork> features;
   std::unique_ptr<align::Monitor> monitor;
   if (o.monitor_every > 0) {
-    std::vector<align::GoldReward> golds;
-    for (const std::string& gold : o.gold)
-      golds.push_back({gold, rewards::make_reward(gold, space, device, o.reward_timeout_s)});
-    for (const align::GoldReward& gold : golds)
-      if (const std::string why = align::shared_with_trained(reward->describe(), gold.reward->describe());
-          !why.empty() && !o.allow_trained_gold)
-        throw Error(Exit::kUsage, "--gold", cat("'", gold.name, "' ", why, ", so it cannot show over-optimisation"),
-                    "an independent reward; or --allow-trained-gold");
     features = metrics::make_feature_network(o.monitor_features, space, device);
-    monitor = std::make_unique<align::Monitor>(context, std::move(golds), *features);
+    monitor = std::make_unique<align::Monitor>(context, align::make_golds(o, reward.get(), space, device), *features);
   }
 
   io::Json plan = method->plan();
@@ -96,36 +97,58 @@ int run(cli::Context& ctx, const Options& given) {
     plan["rollout_bytes"] = o.samples_per_epoch * (policy.steps() + 1) * policy.dimension() * 4;
   if (ctx.dry_run())
     return ctx.finish_dry_run(plan);
-  const std::string unit = align::needs_density(o) ? "transitions" : "samples";
-  log::info(plan.at("updates_per_epoch").get<int64_t>(), " updates an epoch of ", plan.at(unit + "_per_update").get<int64_t>(),
-            " ", unit, " each; ", trained, " parameters trained");
+  if (plan.contains("updates_per_epoch")) {
+    const std::string unit = align::needs_density(o) ? "transitions" : "samples";
+    log::info(plan.at("updates_per_epoch").get<int64_t>(), " updates an epoch of ", plan.at(unit + "_per_update").get<int64_t>(),
+              " ", unit, " each; ", trained, " parameters trained");
+  }
   log::verbose("plan: ", plan.dump());
 
   io::H5Writer output = ctx.create("model");
-  io::Manifest manifest = ctx.manifest("model", {{"model", base}});
-  io::Json about{{"method", method->name()}, {"reward", reward->describe()}, {"plan", plan}};
+  std::vector<std::pair<std::string, io::Manifest>> inputs{{"model", base}};
+  if (asking.answers)
+    inputs.emplace_back("feedback", *asking.answers);
+  io::Manifest manifest = ctx.manifest("model", inputs);
+  io::Json about{{"method", method->name()}};
+  if (reward)
+    about["reward"] = reward->describe();
+  about["plan"] = plan;
   for (const align::Constraint& constraint : constraints)
     about["constraints"].push_back({{"reward", constraint.reward->describe()}, {"floor", constraint.spec.floor}});
   if (critic_features)
     about["critic"] = {{"features", critic_features->name()}, {"features_digest", critic_features->digest()}};
   if (monitor)
     about["monitor"] = monitor->describe();
-  const io::Json identity{{"config", manifest.json().at("config")}, {"model", base.sha256()}, {"finetune", about}};
+  io::Json identity{{"config", manifest.json().at("config")}, {"model", base.sha256()}, {"finetune", about}};
+  if (asking.answers)
+    identity.update({{"from", start.given_sha256}, {"answers", asking.answers->sha256()}});
   const std::string checkpoint = nn::checkpoint_path(output.path());
   install_stop_handlers();
   set_time_limit(o.time_limit_s);
-  align::Trainer trainer(
-      context, *method, monitor.get(),
-      {checkpoint, io::log_path(given.common.log, output.path()), sha256_of(identity.dump()), given.common.force});
+  align::Trainer* running = nullptr;
+  const auto write_model = [&](const std::string& path, const io::Json& kept, const nn::NamedTensors& weights, bool with_state) {
+    std::filesystem::create_directories(std::filesystem::absolute(path).parent_path());
+    io::H5Writer writer(path, given.common.compress);
+    io::Manifest there = manifest;
+    there.json()["finetune"] = about;
+    there.json()["finetune"].update(kept);
+    model.write(writer, there, weights);
+    if (with_state)
+      align::write_tuning_state(writer, running->state(), o);
+    log::verbose("model: ", io::commit_artefact(writer, there).path());
+  };
+  const auto after_epoch = [&](int64_t epochs) {
+    if (o.save_epochs > 0 && epochs % o.save_epochs == 0)
+      write_model(cat(asking.folder, "/model-", zero_padded(epochs, 4), ".h5"), {{"epochs_done", epochs}}, running->weights(), align::learns_from_answers(o));
+  };
+  align::Trainer trainer(context, *method, monitor.get(),
+                         {checkpoint, io::log_path(given.common.log, output.path()), sha256_of(identity.dump()), given.common.force, after_epoch});
+  running = &trainer;
+  if (start.state)
+    trainer.go_on_from(*start.state);
   const auto write_best_gold = [&] {
-    if (!trainer.has_best_gold())
-      return;
-    io::H5Writer writer(output.path() + ".best-gold.h5", given.common.compress);
-    io::Manifest best = manifest;
-    best.json()["finetune"] = about;
-    best.json()["finetune"]["kept_step"] = monitor->verdict().best_gold_step;
-    model.write(writer, best, trainer.best_gold_weights());
-    log::verbose("best gold: ", io::commit_artefact(writer, best).path());
+    if (trainer.has_best_gold())
+      write_model(output.path() + ".best-gold.h5", {{"kept_step", monitor->verdict().best_gold_step}}, trainer.best_gold_weights(), false);
   };
   try {
     if (trainer.run() == align::RunEnd::kInterrupted)
@@ -135,10 +158,13 @@ int run(cli::Context& ctx, const Options& given) {
       write_best_gold();
     throw;
   }
+  align::end_asking(asking);
   write_best_gold();
   about["result"] = trainer.summary();
   manifest.json()["finetune"] = about;
   model.write(output, manifest, trainer.kept_weights());
+  if (align::learns_from_answers(o))
+    align::write_tuning_state(output, trainer.state(), o);
   const int status = ctx.finish(output, manifest);
   nn::remove_checkpoint(checkpoint);
   return status;

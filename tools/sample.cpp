@@ -72,7 +72,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const auto process = diffusion::make_reverse_process(loaded.schedule, sampler, codec->model_shape(), source.label());
   const std::string which = diffusion::class_choice(o, loaded, ctx.was_set("class"));
   const auto find_base = [&] { return o.base.empty() ? nn::base_model(source) : ctx.read(o.base, "model"); };
-  const diffusion::SampledModel network(std::move(loaded), o, process->steps(), find_base, precision, device);
+  const diffusion::SampledModel network(std::move(loaded), o, *process, find_base, precision, device);
   const nn::Model& model = network.model();
   const int64_t num_classes = model.denoiser->num_classes();
   const diffusion::Targets targets(o.target, model, which == "balanced" ? num_classes : 1);
@@ -108,6 +108,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   manifest.json()["seed"] = o.seed;
   manifest.json()["first"] = begin * per_item;
   manifest.json()["config"]["steps"] = process->steps();
+  if (o.share_start > 1) manifest.json()["share_start"] = o.share_start;
   if (num_classes > 0 && model.manifest.json().contains("classes")) manifest.json()["classes"] = model.manifest.json().at("classes");
   if (ctx.dry_run()) {
     const diffusion::SteeringCost cost = steering ? steering->cost_per_item() : diffusion::SteeringCost{std::vector<int64_t>(static_cast<size_t>(process->steps()), 1)};
@@ -135,7 +136,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
       std::vector<int64_t> items(static_cast<size_t>(std::min(at_once, end - at)));
       std::iota(items.begin(), items.end(), at);
       nn::Condition condition;
-      const at::Tensor labels = diffusion::choose_labels(which, items, num_classes, o.seed);
+      const at::Tensor labels = diffusion::choose_labels(which, diffusion::starts_of(items, o.share_start), num_classes, o.seed);
       if (num_classes > 0) condition.label = labels.to(device);
       if (targets.any()) condition.value = targets.standardised(items).to(device);
       at::Tensor x0;
@@ -144,7 +145,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
         x0 = steered.x0;
         log_z.insert(log_z.end(), steered.log_z.begin(), steered.log_z.end());
       } else {
-        x0 = diffusion::run_process(*process, guidance ? guidance->function() : network.function(), {o.seed, items, device}, condition,
+        x0 = diffusion::run_process(*process, guidance ? guidance->function() : network.function(), {o.seed, items, device, Stream::kSamplerStep, o.share_start}, condition,
             [&](int64_t, const at::Tensor&, const at::Tensor&, const at::Tensor&) { stop(); });
       }
       if (!at::isfinite(x0).all().item<bool>()) {

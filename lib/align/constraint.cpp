@@ -59,4 +59,13 @@ void Multipliers::restore(const io::Json& state) {
   spread_ = state.at("spread").get<std::vector<double>>();
 }
 
+std::vector<Constraint> make_constraints(const FinetuneOptions& o, const io::Space& space, at::Device device) {
+  std::vector<Constraint> constraints;
+  for (const std::string& text : o.constraints) {
+    const ConstraintSpec spec = parse_constraint(text);
+    constraints.push_back({spec, rewards::make_reward(spec.expression, space, device, o.reward_timeout_s)});
+  }
+  return constraints;
+}
+
 }  // namespace plumb::align

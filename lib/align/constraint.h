@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "align/options.h"
 #include "io/manifest.h"
 #include "rewards/reward.h"
 
@@ -45,5 +46,8 @@ class Multipliers {
   std::vector<double> floors_, lambda_, spread_;  // spread_ is empty before the first update
   double lr_, maximum_;
 };
+
+/// Those of --constraint.
+std::vector<Constraint> make_constraints(const FinetuneOptions& options, const io::Space& space, at::Device device);
 
 }  // namespace plumb::align

@@ -70,9 +70,9 @@ DirectBackprop::DirectBackprop(const TuningContext& context, std::string name)
       plan_(make_update_plan(options_.samples_per_epoch, {0}, 1.0, options_.train_batch_size, options_.grad_accumulation, 1,
                              UpdateOrder::kTrajectories)),
       steps_(context.policy.steps()) {
-  if (!context.reward.differentiable())
+  if (!context.reward->differentiable())
     throw Error(Exit::kUsage, "--reward",
-                cat("there is no gradient of ", join(context.reward.without_gradient(), ", "), ", which --method ", name_,
+                cat("there is no gradient of ", join(context.reward->without_gradient(), ", "), ", which --method ", name_,
                     " would follow"),
                 "use a method that needs none, such as ddpo-is");
   if (kl_weight(options_) > 0 && options_.kl_form == "exact" && !context.policy.has_densities())
@@ -111,7 +111,7 @@ Tensor DirectBackprop::reference_of(Policy& policy, int64_t i, const Tensor& sta
 }
 
 Tensor DirectBackprop::rewards_of(const TuningContext& context, const Tensor& x0, const Tensor& label, int64_t first) const {
-  const Tensor values = context.reward.score_differentiable(x0, label).to(at::kDouble);
+  const Tensor values = context.reward->score_differentiable(x0, label).to(at::kDouble);
   if (values.sizes() != at::IntArrayRef({x0.size(0)}))
     throw Error(Exit::kFailed, options_.reward, cat("returned ", values.numel(), " values for ", x0.size(0), " samples"));
   if (x0.requires_grad() && !values.requires_grad())

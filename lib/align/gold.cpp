@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "align/gold.h"
 
+#include "core/error.h"
+#include "core/text.h"
+
 #include <algorithm>
 #include <cctype>
 #include <set>
@@ -32,6 +35,18 @@ std::string shared_with_trained(const io::Json& trained, const io::Json& gold) {
   if (trained.contains("expression") && gold.contains("expression") && trained.at("expression") == gold.at("expression"))
     return "is the trained reward";
   return "";
+}
+
+std::vector<GoldReward> make_golds(const FinetuneOptions& o, const rewards::Reward* trained, const io::Space& space, at::Device device) {
+  std::vector<GoldReward> golds;
+  for (const std::string& gold : o.gold) {
+    golds.push_back({gold, rewards::make_reward(gold, space, device, o.reward_timeout_s)});
+    const std::string why = trained ? shared_with_trained(trained->describe(), golds.back().reward->describe()) : "";
+    if (!why.empty() && !o.allow_trained_gold)
+      throw Error(Exit::kUsage, "--gold", cat("'", gold, "' ", why, ", so it cannot show over-optimisation"),
+                  "an independent reward; or --allow-trained-gold");
+  }
+  return golds;
 }
 
 }  // namespace plumb::align

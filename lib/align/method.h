@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "align/asking.h"
 #include "align/constraint.h"
 #include "align/options.h"
 #include "align/policy.h"
@@ -20,11 +21,12 @@ namespace plumb::align {
 /// What every method works with. All outlive the method.
 struct TuningContext {
   Policy& policy;
-  rewards::Reward& reward;
+  rewards::Reward* reward;  ///< null: a method that learns from answers, and nothing else watches one
   const nn::Codec& codec;
   const FinetuneOptions& options;
   const std::vector<Constraint>* constraints = nullptr;       ///< null: none
   metrics::FeatureNetwork* critic_features = nullptr;         ///< for methods that uses_critic_features() says
+  AskingContext* asking = nullptr;                            ///< for methods that learns_from_answers() says
 };
 
 /// Figures of one update for the log: means weighted by batch rows, and maxima.
@@ -53,12 +55,21 @@ class Method {
   /// Gathers what the epoch learns from: rollouts and rewards, pairs, answers of people, rows of a data set. False: a
   /// stop was asked for meanwhile; nothing was kept, and the same call can be made again.
   virtual bool collect(TuningContext& context, int64_t epoch) = 0;
+  /// Known once the epoch's data is collected; 0: nothing to learn in it.
   virtual int64_t updates_per_epoch() const = 0;
   /// Adds the gradient of update `index` of the epoch to the policy's trainable tensors, and to networks of its own.
   virtual UpdateLog accumulate_gradients(TuningContext& context, int64_t epoch, int64_t index) = 0;
   /// The policy has stepped: step optimisers of its own.
   virtual void after_step() {}
   virtual void end_epoch(TuningContext&, int64_t /*epoch*/) {}
+
+  /// Whether an epoch that went wrong is taken back: then numbers that are not finite do not end the run, and after each epoch
+  /// has_diverged() is asked.
+  virtual bool takes_back() const { return false; }
+  /// Whether the weights are worse than can be borne. Adds its figures to the log.
+  virtual bool has_diverged(TuningContext&, int64_t /*epoch*/, UpdateLog&) { return false; }
+  /// What was collected cost somebody's time: a checkpoint is written at once.
+  virtual bool is_dear() const { return false; }
 
   /// Everything that collect() and the updates left behind: buffers of the epoch under way (if collected), trackers,
   /// critics.

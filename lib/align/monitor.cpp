@@ -64,8 +64,9 @@ std::optional<Evaluation> Monitor::evaluate(int64_t step) {
 
   Evaluation e;
   e.step = step;
-  e.proxy_items = score(context_.reward, options.reward, *rollout);
-  e.proxy = mean_of_items(e.proxy_items);
+  e.proxy_items = has_proxy() ? score(*context_.reward, options.reward, *rollout) : at::empty({0}, at::kDouble);
+  if (has_proxy())
+    e.proxy = mean_of_items(e.proxy_items);
   std::vector<Tensor> gold_items;
   for (const GoldReward& gold : golds_) {
     gold_items.push_back(score(*gold.reward, gold.name, *rollout));
@@ -114,7 +115,7 @@ void Monitor::add(const Evaluation& e) {
       const int64_t row = static_cast<int64_t>(g);
       const Estimate below = mean_of_items(history_[drop.best].gold_items[row] - e.gold_items[row]);
       drop.z = below.se > 0 ? below.value / below.se : 0.0;
-      drop.proxy_rose = e.proxy.value > history_[drop.best].proxy.value;
+      drop.proxy_rose = !has_proxy() || e.proxy.value > history_[drop.best].proxy.value;
     }
     if (std::pair(drop.proxy_rose, drop.z) > std::pair(point.proxy_rose, point.gold_z)) {
       point.gold_z = drop.z;
@@ -169,7 +170,7 @@ Verdict Monitor::verdict() const {
   std::stable_sort(v.partings.begin(), v.partings.end(),
                    [](const Parting& a, const Parting& b) { return a.step < b.step; });
   if (!v.parted()) {
-    v.text = cat("proxy and gold did not part: gold was best at step ", v.best_gold_step, " of ", points_.back().step);
+    v.text = cat(has_proxy() ? "proxy and gold did not part" : "gold did not fall", ": gold was best at step ", v.best_gold_step, " of ", points_.back().step);
     return v;
   }
   const Parting& first = v.partings.front();
@@ -177,12 +178,14 @@ Verdict Monitor::verdict() const {
   for (const Parting& p : v.partings)
     fell.push_back(rewards::reward_dataset_name(p.gold));
   v.text = cat("proxy and gold parted at step ", first.step, " (95% interval ", first.low, " to ", first.high,
-               "): the reward kept rising while ", join(fell, " and "), " fell");
+               "): ", has_proxy() ? "the reward kept rising while " : "", join(fell, " and "), " fell");
   return v;
 }
 
 io::Json Monitor::log_fields(const Evaluation& e) const {
-  io::Json fields{{"proxy", e.proxy.value}, {"proxy_se", e.proxy.se}};
+  io::Json fields = io::Json::object();
+  if (has_proxy())
+    fields = {{"proxy", e.proxy.value}, {"proxy_se", e.proxy.se}};
   for (size_t g = 0; g < golds_.size(); ++g) {
     const std::string name = rewards::reward_dataset_name(golds_[g].name);
     fields["reward/" + name] = e.gold[g].value;
@@ -237,7 +240,8 @@ void Monitor::save(nn::Checkpoint& checkpoint) const {
   checkpoint.state["monitor"] = {{"evaluations", evaluations}, {"warned", warned_}};
   if (history_.empty())
     return;
-  checkpoint.tensors.emplace_back("monitor/proxy", at::stack(proxy));
+  if (has_proxy())
+    checkpoint.tensors.emplace_back("monitor/proxy", at::stack(proxy));
   if (has_gold())
     checkpoint.tensors.emplace_back("monitor/gold", at::stack(gold));
 }
@@ -263,7 +267,7 @@ void Monitor::restore(const nn::Checkpoint& checkpoint) {
     e.kl_plain = estimate(row.at("kl_plain"));
     e.vendi = estimate(row.at("vendi"));
     e.distance = estimate(row.at("distance"));
-    e.proxy_items = checkpoint.tensor("monitor/proxy")[index];
+    e.proxy_items = has_proxy() ? checkpoint.tensor("monitor/proxy")[index] : at::empty({0}, at::kDouble);
     e.gold_items =
         has_gold() ? checkpoint.tensor("monitor/gold")[index] : at::empty({0, context_.options.monitor_n}, at::kDouble);
     add(e);

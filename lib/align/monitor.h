@@ -86,6 +86,8 @@ class Monitor {
   void restore(const nn::Checkpoint& checkpoint);
 
  private:
+  /// Methods that learn from answers may have no reward; then a gold that falls is enough to part.
+  bool has_proxy() const { return context_.reward != nullptr; }
   /// Chains without noise (eta 0) have no KL.
   bool has_kl() const { return !context_.policy.trained_steps().empty(); }
   bool has_plain_kl() const { return context_.policy.is_gaussian(); }

@@ -31,12 +31,18 @@ std::vector<std::string> options_of(const std::string& method) {
   return names;
 }
 
+bool is_papa(const FinetuneOptions& o) { return o.method == "papa" || o.method == "epapa"; }
 bool is_tdpo(const FinetuneOptions& o) { return o.method == "tdpo" || o.method == "tdpo-r"; }
 
 }  // namespace
 
-double learning_rate(const FinetuneOptions& o) { return o.lr.value_or(o.method == "drakes" ? 1e-4 : is_tdpo(o) ? 3e-4 : 1e-3); }
-double decay(const FinetuneOptions& o) { return o.weight_decay.value_or(has_path_kl(o) || o.method == "drakes" ? 0.0 : 1e-4); }
+double learning_rate(const FinetuneOptions& o) {
+  if (is_papa(o))
+    return o.lr.value_or(o.papa.preset == "safe" ? 1e-3 : 1e-5);
+  return o.lr.value_or(o.method == "drakes" ? 1e-4 : is_tdpo(o) ? 3e-4 : 1e-3);
+}
+double decay(const FinetuneOptions& o) { return o.weight_decay.value_or(has_path_kl(o) || o.method == "drakes" || is_papa(o) ? 0.0 : 1e-4); }
+double gradient_limit(const FinetuneOptions& o) { return o.grad_clip.value_or(is_papa(o) ? 0.0 : 1.0); }
 double advantage_limit(const FinetuneOptions& o) { return o.advantage_clip.value_or(is_tdpo(o) || o.method == "dpok" ? 0.0 : 5.0); }
 double kl_weight(const FinetuneOptions& o) { return o.kl_coef.value_or(o.method == "dpok" ? 1e-3 : 0.0); }
 std::string chain_variance(const FinetuneOptions& o) {
@@ -46,13 +52,82 @@ bool has_path_kl(const FinetuneOptions& o) { return o.method == "braid" || o.met
 bool is_direct(const FinetuneOptions& o) {
   return o.method == "alignprop" || o.method == "draft" || o.method == "draft-lv" || o.method == "drakes" || o.method == "refl" || has_path_kl(o);
 }
-bool needs_density(const FinetuneOptions& o) { return !is_direct(o) && o.method != "raft"; }
+bool learns_from_answers(const FinetuneOptions& o) { return is_papa(o) || o.method == "d3po" || o.method == "diffusion-dpo"; }
+int64_t base_below(const FinetuneOptions& o, int64_t timesteps) {
+  return o.method == "epapa" ? o.papa.k.value_or(timesteps * 2 / 5) : 0;
+}
+bool needs_density(const FinetuneOptions& o) {
+  return !is_direct(o) && o.method != "raft" && (!learns_from_answers(o) || o.method == "d3po");
+}
 int64_t samples_updated_on(const FinetuneOptions& o) {
   return o.method == "raft" ? o.samples_per_epoch / o.raft.best_of : o.samples_per_epoch;
 }
 bool uses_critic_features(const FinetuneOptions& o) { return is_tdpo(o); }
 
+namespace {
+
+/// What belongs to methods that learn from answers, and to them alone.
+void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::string&)>& was_set) {
+  const std::string with = "with --method " + o.method;
+  if (!is_papa(o))
+    refuse_if_set(was_set, options_of("papa"), with);
+  if (o.method == "papa")
+    refuse_if_set(was_set, {"papa.k"}, with + ", which trains on all timesteps");
+  if (o.method != "d3po")
+    refuse_if_set(was_set, options_of("d3po"), with);
+  if (o.method != "diffusion-dpo")
+    refuse_if_set(was_set, options_of("dpo"), with);
+  const std::vector<std::string> asking{"rounds", "per-round", "mode", "choose", "candidates", "choose-features", "rater",
+                                        "question", "per-page", "port"};
+  if (!learns_from_answers(o)) {
+    refuse_if_set(was_set, asking, with);
+    refuse_if_set(was_set, {"ask", "step", "share-start"}, with + ", which learns from --reward");
+    if (o.reward.empty())
+      throw Error(Exit::kUsage, "--reward", "is needed " + with, "see plumb-rewards(7)");
+    return;
+  }
+  const bool pairs = o.method == "d3po" || o.method == "diffusion-dpo";
+  refuse_if_set(was_set,
+                {"epochs", "samples-per-epoch", "grad-accumulation", "update-order", "step-order", "clip-range", "advantage", "tracker-size",
+                 "tracker-min", "advantage-clip", "constraint", "constraint-lr", "constraint-max", "kl-coef", "kl-form", "kl-penalty",
+                 "kl-shape", "kl-target", "kl-horizon"},
+                with + ", which learns from answers");
+  if (o.method != "d3po")
+    refuse_if_set(was_set, {"inner-epochs", "timestep-fraction", "max-step-gain", "logprob-reduce", "train-batch-size"},
+                  with + ", which learns from noised samples");
+  if (o.ask.step == !o.ask.who.empty())
+    throw Error(Exit::kUsage, "--ask", o.ask.step ? "does not go with --step, which reads answers" : "says who answers, and is needed " + with,
+                o.ask.step ? "leave one out" : "--ask page, or --step with the output of feedback on the input");
+  if (o.ask.step)
+    refuse_if_set(was_set, {"share-start"}, "with --step, whose samples say it themselves");
+  if (o.ask.step)
+    refuse_if_set(was_set, asking, "with --step, whose answers were asked for elsewhere");
+  if (o.ask.mode.empty())
+    o.ask.mode = pairs ? "pairs" : "single";
+  if (!pairs && (o.ask.mode == "pairs" || o.ask.mode == "rank"))
+    throw Error(Exit::kUsage, "--mode", o.ask.mode + " compares items, and " + o.method + " learns from judgements of single ones", "single or rating");
+  if (o.ask.mode == "pairs" || o.ask.mode == "rating")
+    refuse_if_set(was_set, {"per-page"}, "--mode " + o.ask.mode);
+  if (o.ask.choose == "uncertain" && pairs)
+    throw Error(Exit::kUsage, "--choose", "uncertain is for papa and epapa", "random, or diverse");
+  if (o.ask.choose == "random" && !o.ask.step)
+    refuse_if_set(was_set, {"choose-features"}, "with --choose random");
+  if (o.ask.share_start == 0)
+    o.ask.share_start = o.method != "d3po" ? 1 : o.ask.mode == "rank" ? (o.ask.per_page > 0 ? o.ask.per_page : 4) : 2;
+  if (o.method == "d3po" && o.ask.share_start < 2)
+    throw Error(Exit::kUsage, "--share-start", "d3po compares samples that start from the same noise", "2 or more");
+  o.epochs = o.ask.rounds;
+  o.samples_per_epoch = std::max<int64_t>(2, o.ask.candidates > 0 ? o.ask.candidates : o.ask.per_round * (pairs ? 2 : 1));
+  if (!was_set("batch-size"))
+    o.batch_size = 64;  // as sample
+  if (o.train_batch_size == 0)
+    o.train_batch_size = 1;
+}
+
+}  // namespace
+
 void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& was_set) {
+  resolve_answers(o, was_set);
   if (!(o.eta > 0) && needs_density(o))
     throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
                 "use --eta 1");
@@ -135,7 +210,7 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   if (o.monitor_every == 0)
     refuse_if_set(was_set, {"gold", "allow-trained-gold", "monitor-n", "monitor-bootstrap", "monitor-features", "stop", "keep"},
                   "with --monitor-every 0");
-  if (o.logprob_reduce == "sum" && o.clip_range == 0 && o.method != "ddpo-sf")
+  if (o.logprob_reduce == "sum" && o.clip_range == 0 && o.method != "ddpo-sf" && !learns_from_answers(o))
     throw Error(Exit::kUsage, "--clip-range", "0 is for mean log-probabilities",
                 "give the range of the true ratio, such as 0.2");
   if (o.tracker_min > o.tracker_size)
@@ -156,6 +231,8 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
                   cat(updated_on, " samples of an epoch do not divide into equal minibatches"), "set --train-batch-size");
     o.train_batch_size = per_update / o.grad_accumulation;
   }
+  if (learns_from_answers(o))
+    return;
   // No pass needs more rows than a rollout or an update has; all passes then have the same size
   // (PolicyOptions::pass_rows). A direct method's minibatches are drawn one by one.
   o.batch_size =

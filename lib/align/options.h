@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "align/method_options.h"
+#include "align/preference_options.h"
+#include "align/resolved_options.h"
 #include "core/options.h"
 #include "rewards/names.h"
 
@@ -15,7 +17,7 @@ namespace plumb::align {
 
 /// Everything but the group "Running" shapes the result. Defaults are those of the DDPO paper's released code
 /// where it has one (Black et al. 2024), sized down to a small model.
-struct FinetuneOptions {
+struct FinetuneOptions : AnswerOptions {
   std::string method = "ddpo-is";
   std::string reward;                ///< expression, plumb-rewards(7)
   std::vector<std::string> classes;  ///< numbers or names; empty: all of a conditional model; "none": the null class
@@ -39,7 +41,7 @@ struct FinetuneOptions {
   std::string update_order = "auto", step_order = "shuffled";
   std::optional<double> lr;  ///< learning_rate()
   std::optional<double> weight_decay;  ///< decay()
-  double grad_clip = 1.0;
+  std::optional<double> grad_clip;  ///< gradient_limit()
   double clip_range = 0.0;  ///< 0: equivalent_clip_range
   std::string logprob_reduce = "mean";
 
@@ -92,6 +94,7 @@ struct FinetuneOptions {
   // Running
   double reward_timeout_s = 300;
   double save_every_s = 300;
+  int64_t save_epochs = 0;
   double time_limit_s = 0;
   std::string resume = "auto";
 };
@@ -105,44 +108,11 @@ inline std::vector<std::string> method_names() {
   };
 }
 
-/// What holds where the user gave no value: the method's own default.
-double learning_rate(const FinetuneOptions& options);    ///< 1e-4 for drakes, 3e-4 for tdpo and tdpo-r, which step for every column; else 1e-3
-double decay(const FinetuneOptions& options);            ///< 0 for braid, drakes and strl; else 1e-4
-double advantage_limit(const FinetuneOptions& options);  ///< 0, no limit, for tdpo, tdpo-r and dpok; else 5
-double kl_weight(const FinetuneOptions& options);        ///< 0.001 for dpok (published: 0.01 against 10 for the reward); else 0
-
-/// PolicyOptions::variance: beta for braid and strl, else posterior.
-std::string chain_variance(const FinetuneOptions& options);
-
-/// Whether the method is braid or strl.
-bool has_path_kl(const FinetuneOptions& options);
-
-/// Whether the method follows the reward's own gradient (DirectBackprop): it then needs no noise in the chain.
-bool is_direct(const FinetuneOptions& options);
-
-/// Whether the method needs the density of every step, so noise in it: policy gradients do.
-bool needs_density(const FinetuneOptions& options);
-
-/// Samples of an epoch that its updates see: all, or for raft the best of them.
-int64_t samples_updated_on(const FinetuneOptions& options);
-
-/// Whether the method reads pictures of the chain's states through --tdpo.features.
-bool uses_critic_features(const FinetuneOptions& options);
-
-/// Fills in what depends on other options and refuses what does not fit together, before anything is loaded.
-/// `was_set(option)` says which options the user gave: one that the chosen method would ignore is an Error(kUsage).
-void resolve(FinetuneOptions& options, const std::function<bool(const std::string&)>& was_set);
-
-/// Refuses options of Gaussian chains with a model of another kind (`process` of its model.schedule), and methods whose gradient or density
-/// such a chain does not have: masked letters go with drakes, and drakes with them. Throws Error(kUsage).
-void check_process(const FinetuneOptions& options, const std::string& process, const std::function<bool(const std::string&)>& was_set);
-
 inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("method", &o.method, "how the reward reaches the weights; see plumb-methods(7)").one_of(method_names());
-  t.add("reward", &o.reward, "reward to raise, an expression; see plumb-rewards(7)")
+  t.add("reward", &o.reward, "reward to raise, an expression; see plumb-rewards(7); with --ask or --step only watched")
       .metavar("EXPR")
-      .suggest(rewards::reward_names())
-      .required();
+      .suggest(rewards::reward_names());
   t.add("class", &o.classes,
         "class drawn for samples, by number or name, or none; repeatable; default: all in equal shares")
       .metavar("CLASS");
@@ -178,7 +148,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("step-order", &o.step_order, "steps of a sample in updates: permuted, or as the chain has them").one_of({"shuffled", "chain"});
   t.add("lr", &o.lr, "learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4, for drakes 1e-4").range(0.0, 1.0);
   t.add("weight-decay", &o.weight_decay, "decoupled weight decay; default 1e-4, for braid, drakes and strl 0").range(0.0, 1.0);
-  t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping").range(0.0, 1e9);
+  t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping; default 1, for papa and epapa 0").range(0.0, 1e9);
   t.add("clip-range", &o.clip_range,
         "PPO clip range of the ratio; 0 = 1e-4 * 16384 / D for items of D elements: the published 1e-4 of Stable "
         "Diffusion's latents, as the same trust region for any size")
@@ -222,6 +192,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   describe(t, o.strl);
   describe(t, o.drakes);
   describe(t, o.direct);
+  describe(t, static_cast<AnswerOptions&>(o));
 
   t.group("What is trained");
   t.add("lora-rank", &o.lora_rank, "rank of the adapter").range(1, 4096);
@@ -250,6 +221,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.group("Running");
   t.add("reward-timeout", &o.reward_timeout_s, "seconds a reward program may take").range(0.01, 1e9).runtime();
   t.add("save-every", &o.save_every_s, "seconds between checkpoints").range(0.1, 1e9).runtime();
+  t.add("save-epochs", &o.save_epochs, "write the model every this many epochs or rounds too, as OUT.rounds/model-NNNN.h5; 0 = at the end only").range(0, 1e9).runtime();
   t.add("time-limit", &o.time_limit_s, "stop with a checkpoint after this many seconds; 0 = no limit").range(0, 1e9).runtime();
   t.add("resume", &o.resume, "checkpoint to go on from: auto (OUT.ckpt if it is of this command), never, or a file")
       .suggest({"auto", "never"})

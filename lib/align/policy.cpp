@@ -161,17 +161,20 @@ Tensor Policy::run_network(nn::Denoiser& network, const Tensor& x_t, const Tenso
       .to(at::kFloat);
 }
 
+Tensor Policy::run_reference(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) const {
+  if (reference_ != nullptr)
+    return run_network(*reference_, x_t, timestep, condition);
+  const AdapterOff off(network_);
+  return run_network(network_, x_t, timestep, condition);
+}
+
 Tensor Policy::step_output(int64_t i, const Tensor& state, const nn::Condition& condition) {
   return run_network(network_, training_->network_input(i, state), training_->timestep(i, state.size(0), device_), condition);
 }
 
 Tensor Policy::step_reference(int64_t i, const Tensor& state, const nn::Condition& condition) {
   const at::AutoGradMode gradients(at::GradMode::is_enabled() && state.requires_grad());
-  const Tensor input = training_->network_input(i, state), timestep = training_->timestep(i, state.size(0), device_);
-  if (reference_ != nullptr)
-    return run_network(*reference_, input, timestep, condition);
-  const AdapterOff off(network_);
-  return run_network(network_, input, timestep, condition);
+  return run_reference(training_->network_input(i, state), training_->timestep(i, state.size(0), device_), condition);
 }
 
 ReferenceKl Policy::step_kl(int64_t i, const Tensor& state, const Tensor& output, const Tensor& reference_output,
@@ -192,11 +195,7 @@ Tensor Policy::model_output(const Tensor& x_t, const Tensor& step, const nn::Con
 
 Tensor Policy::reference_output(const Tensor& x_t, const Tensor& step, const nn::Condition& condition) {
   const at::NoGradGuard no_grad;
-  const Tensor timestep = timestep_table_.index_select(0, step);
-  if (reference_ != nullptr)
-    return run_network(*reference_, x_t, timestep, condition);
-  const AdapterOff off(network_);
-  return run_network(network_, x_t, timestep, condition);
+  return run_reference(x_t, timestep_table_.index_select(0, step), condition);
 }
 
 diffusion::Transition Policy::transition(const Tensor& model_output, const Tensor& x_t, const Tensor& step) const {
@@ -247,13 +246,13 @@ Tensor Policy::unguided_reference(const Tensor& x_t, const Tensor& timestep, con
   return network_.forward(x_t, timestep, condition).to(at::kFloat);
 }
 
-Tensor Policy::sample(const std::vector<int64_t>& items, uint64_t seed, const nn::Condition& condition,
-                      const diffusion::ProcessObserver& on_step) {
+Tensor Policy::sample(const diffusion::Draws& draws, const nn::Condition& condition, const diffusion::ProcessObserver& on_step) {
   const at::NoGradGuard no_grad;
-  const diffusion::ModelFunction model = [this](size_t, const Tensor& x_t, const Tensor& timestep, const nn::Condition& c) {
-    return run_network(network_, x_t, timestep, c);
+  const diffusion::ModelFunction model = [this](size_t i, const Tensor& x_t, const Tensor& timestep, const nn::Condition& c) {
+    return options_.base_below > 0 && timesteps_.at(i) < options_.base_below ? run_reference(x_t, timestep, c)
+                                                                             : run_network(network_, x_t, timestep, c);
   };
-  return diffusion::run_process(sampling_ ? *sampling_ : *training_, model, {seed, items, device_}, condition, on_step);
+  return diffusion::run_process(sampling_ ? *sampling_ : *training_, model, draws, condition, on_step);
 }
 
 }  // namespace plumb::align

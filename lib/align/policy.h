@@ -33,6 +33,7 @@ struct PolicyOptions {
   /// Every network pass is padded to a multiple of this many rows (0: as given): a smaller batch may take another
   /// convolution kernel, whose rounding would move the ratio by about 1e-6; at equal sizes it is exactly 1.
   int64_t pass_rows = 0;
+  int64_t base_below = 0;     ///< sampling: timestep below which the reference goes on with a Gaussian chain (EPAPA)
   bool needs_density = true;  ///< log-probabilities are asked for, so every step must have noise
   std::vector<int64_t> classes;                    ///< of samples, see RolloutRequest; empty: all
   nn::Precision precision = nn::Precision::kFp32;  ///< of the network's products; latents and arithmetic stay float32
@@ -122,17 +123,24 @@ class Policy {
   /// gradient. For losses on noised data.
   Tensor unguided_output(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition);
   Tensor unguided_reference(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition);
+  /// The same with the policy's guidance.
+  Tensor guided_output(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) const {
+    return run_network(network_, x_t, timestep, condition);
+  }
+  Tensor guided_reference(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) const {
+    return run_reference(x_t, timestep, condition);
+  }
   /// Throws Error(kUsage) for a chain that is not Gaussian.
   const diffusion::NoiseSchedule& schedule() const;
   bool is_gaussian() const { return schedule_.has_value(); }
 
   /// Runs chains of the current weights without gradients, as the model samples: [B,*item] in model space.
-  Tensor sample(const std::vector<int64_t>& items, uint64_t seed, const nn::Condition& condition,
-                const diffusion::ProcessObserver& on_step);
+  Tensor sample(const diffusion::Draws& draws, const nn::Condition& condition, const diffusion::ProcessObserver& on_step);
 
  private:
   Tensor run_network(nn::Denoiser& network, const Tensor& x_t, const Tensor& timestep,
                      const nn::Condition& condition) const;
+  Tensor run_reference(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) const;
 
   nn::Denoiser& network_;
   nn::Denoiser* reference_;

@@ -86,7 +86,7 @@ bool PolicyGradient::collect(TuningContext& context, int64_t epoch) {
       roll_out(context.policy, context.codec, request, [&](int64_t done) { bar.update(done); });
   if (!rollout)
     return false;
-  rollout->reward = score(context.reward, options_.reward, *rollout);
+  rollout->reward = score(*context.reward, options_.reward, *rollout);
   if (!constraint_names_.empty()) {
     std::vector<Tensor> values;
     for (const Constraint& c : *context.constraints)

@@ -73,7 +73,7 @@ class Raft final : public Method {
     const std::optional<Rollout> rollout = roll_out(context.policy, context.codec, request, [&](int64_t done) { bar.update(done); });
     if (!rollout)
       return false;
-    const Tensor reward = score(context.reward, options_.reward, *rollout);
+    const Tensor reward = score(*context.reward, options_.reward, *rollout);
     const Tensor best = at::tensor(best_within_classes(rollout->condition.label, reward, plan_.samples), at::kLong);
     kept_ = rollout->stored.index_select(0, best);
     label_ = rollout->condition.label.defined() ? rollout->condition.label.index_select(0, best) : Tensor();

@@ -94,7 +94,7 @@ class Refl final : public DirectBackprop {
         roll_out(context.policy, context.codec, request, [&](int64_t done) { bar.update(done); });
     if (!rollout)
       return false;
-    const Tensor values = score(context.reward, options().reward, *rollout);
+    const Tensor values = score(*context.reward, options().reward, *rollout);
     mean_ = values.mean().item<double>();
     sd_ = values.std(0).item<double>();
     if (!(sd_ > 0))

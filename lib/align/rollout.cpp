@@ -82,7 +82,8 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
   Rollout all;
   all.items = request.items;
   all.without_class = request.classes == std::vector<int64_t>{policy.num_classes()};
-  all.condition.label = draw_labels(policy.num_classes(), request.classes, request.seed, request.items);
+  all.condition.label = draw_labels(policy.num_classes(), request.classes, request.seed,
+                                    diffusion::starts_of(request.items, request.share_start));
   if (request.keep_chain) {
     std::vector<int64_t> chain{steps + 1};
     chain.insert(chain.end(), policy.item_shape().begin(), policy.item_shape().end());
@@ -134,7 +135,7 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
     };
     const bool observe = request.keep_chain || request.reference_log_prob || request.path_kl;
     const Tensor x0 =
-        policy.sample(items, request.seed, condition, observe ? diffusion::ProcessObserver(record) : nullptr);
+        policy.sample({request.seed, items, policy.device(), Stream::kSamplerStep, request.share_start}, condition, observe ? diffusion::ProcessObserver(record) : nullptr);
     stored.push_back(codec.decode(x0).to(at::kCPU));
     if (request.path_kl) {
       all.path_kl.slice(0, begin, end).copy_(path_kl);

@@ -17,6 +17,7 @@ struct RolloutRequest {
   uint64_t seed = 0;
   std::vector<int64_t> classes;  ///< drawn from uniformly; num_classes is the null class; empty: all but that
   int64_t batch_size = 32;
+  int64_t share_start = 1;          ///< diffusion::Draws::share_start; such items have one class too
   bool keep_chain = true;           ///< x and log_prob
   bool reference_log_prob = false;  ///< log_prob_ref
   bool path_kl = false;             ///< path_kl and path_noise_gap

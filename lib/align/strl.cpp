@@ -26,7 +26,7 @@ io::Json PathKlTuning::plan() const {
 }
 
 std::unique_ptr<Method> make_strl(const TuningContext& context) {
-  if (context.reward.is_conservative())
+  if (context.reward->is_conservative())
     throw Error(Exit::kUsage, "--reward", "is a conservative one, and strl is the baseline without", "--method braid");
   return std::make_unique<PathKlTuning>(context, "strl");
 }

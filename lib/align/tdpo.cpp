@@ -109,7 +109,7 @@ UpdateLog Tdpo::accumulate_gradients(TuningContext& context, int64_t epoch, int6
   optimizer_.zero_grad();
   UpdateLog log = PolicyGradient::accumulate_gradients(context, epoch, index);
   critic_.train(false);
-  const double limit = options().grad_clip > 0 ? options().grad_clip : std::numeric_limits<double>::infinity();
+  const double own = gradient_limit(options()), limit = own > 0 ? own : std::numeric_limits<double>::infinity();
   log.set("critic_grad_norm", optimizer_.clip_grad_norm(limit));
   return log;
 }

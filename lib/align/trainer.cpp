@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <chrono>
+#include <cmath>
 #include <limits>
 
 #include "core/error.h"
@@ -32,7 +33,10 @@ Trainer::Trainer(TuningContext& context, Method& method, Monitor* monitor, RunFi
       files_(std::move(files)),
       optimizer_(context.policy.trainable(),
                  nn::AdamWOptions{.lr = learning_rate(context.options), .weight_decay = decay(context.options)}),
-      pending_monitor_(monitor != nullptr) {}
+      pending_monitor_(monitor != nullptr) {
+  if (method.takes_back())
+    remember();
+}
 
 bool Trainer::keep_best() const { return context_.options.keep == "best-gold" && has_best_gold(); }
 
@@ -50,14 +54,19 @@ bool Trainer::run_monitor(io::Json& record) {
   return true;
 }
 
-bool Trainer::update(int64_t index, io::Json& record) {
-  const FinetuneOptions& options = context_.options;
+Trainer::Update Trainer::update(int64_t index, io::Json& record) {
+  const double limit = gradient_limit(context_.options);
   optimizer_.zero_grad();
   const UpdateLog figures = method_.accumulate_gradients(context_, epoch_, index);
   if (figures.abandoned())
-    return false;
-  const double bound = options.grad_clip > 0 ? options.grad_clip : std::numeric_limits<double>::infinity();
-  const double norm = check_finite(optimizer_.clip_grad_norm(bound), cat("gradient norm of step ", step_ + 1));
+    return Update::kAbandoned;
+  const double norm = optimizer_.clip_grad_norm(limit > 0 ? limit : std::numeric_limits<double>::infinity());
+  bool finite = std::isfinite(norm);
+  for (const auto& [name, value] : figures.values())
+    finite = finite && std::isfinite(value);
+  if (!finite && method_.takes_back())
+    return Update::kNotFinite;
+  check_finite(norm, cat("gradient norm of step ", step_ + 1));
   optimizer_.step();
   method_.after_step();
   ++step_;
@@ -65,7 +74,46 @@ bool Trainer::update(int64_t index, io::Json& record) {
   for (const auto& [name, value] : figures.values())
     record[name] = check_finite(value, cat(name, " of step ", step_));
   record["grad_norm"] = norm;
-  return true;
+  return Update::kDone;
+}
+
+void Trainer::remember() {
+  good_ = copy_of(optimizer_.parameters());
+  good_optimizer_ = copy_of(optimizer_.state());
+  good_steps_ = optimizer_.steps();
+}
+
+void Trainer::take_back() {
+  const at::NoGradGuard no_grad;
+  for (size_t k = 0; k < good_.size(); ++k) {
+    Tensor parameter = optimizer_.parameters()[k].second;
+    parameter.copy_(good_[k].second);
+  }
+  optimizer_.restore(copy_of(good_optimizer_), good_steps_);
+  ++taken_back_;
+}
+
+io::Json Trainer::end_of_epoch(bool finite) {
+  method_.end_epoch(context_, epoch_);
+  io::Json figures = io::Json::object();
+  if (method_.takes_back()) {
+    UpdateLog log;
+    const bool diverged = !finite || method_.has_diverged(context_, epoch_, log);
+    for (const auto& [name, value] : log.values())
+      figures[name] = std::isfinite(value) ? io::Json(value) : io::Json();
+    figures["taken_back"] = diverged;
+    if (diverged) {
+      log::warn("round ", epoch_ + 1, finite ? " drifted too far" : " gave numbers that are not finite", " and was taken back; ",
+                "a smaller --lr may help");
+      take_back();
+    } else {
+      remember();
+    }
+  }
+  ++epoch_;
+  index_ = 0;
+  collected_ = false;
+  return figures;
 }
 
 RunEnd Trainer::run() {
@@ -102,17 +150,31 @@ RunEnd Trainer::run() {
       if (!method_.collect(context_, epoch_))
         return interrupted();
       collected_ = true;
+      if (method_.is_dear()) {
+        seconds_ = now_s() - start;
+        save();
+      }
     }
-    if (!update(index_, record_))
-      return interrupted();
-    if (++index_ == method_.updates_per_epoch()) {
-      method_.end_epoch(context_, epoch_);
-      ++epoch_;
-      index_ = 0;
-      collected_ = false;
+    const int64_t before = step_;
+    bool finite = true;
+    if (index_ < method_.updates_per_epoch()) {
+      const Update result = update(index_, record_);
+      if (result == Update::kAbandoned)
+        return interrupted();
+      finite = result == Update::kDone;
+      ++index_;
+    } else {
+      record_ = {{"step", step_}, {"epoch", epoch_ + 1}};
+    }
+    if (!finite || index_ >= method_.updates_per_epoch()) {
+      if (!finite)
+        record_ = {{"step", step_}, {"epoch", epoch_ + 1}};
+      record_.update(end_of_epoch(finite));
+      if (files_.after_epoch)
+        files_.after_epoch(epoch_);
     }
     const bool last = epoch_ == context_.options.epochs;
-    pending_monitor_ = monitor_due() || (last && monitor_ != nullptr);
+    pending_monitor_ = (step_ > before && monitor_due()) || (last && monitor_ != nullptr);
     if (!close_step())
       return interrupted();
     const bool done = last || !stopped_by_.empty();
@@ -134,6 +196,8 @@ RunEnd Trainer::run() {
 io::Json Trainer::summary() const {
   io::Json s{
       {"steps", step_}, {"epochs", epoch_}, {"stopped_by", stopped_by_.empty() ? io::Json() : io::Json(stopped_by_)}};
+  if (method_.takes_back())
+    s["epochs_taken_back"] = taken_back_;
   s["kept"] = keep_best() ? "best-gold" : "last";
   s["kept_step"] = step_;
   if (monitor_ == nullptr)
@@ -155,9 +219,7 @@ io::Json Trainer::summary() const {
   return s;
 }
 
-void Trainer::save() {
-  if (files_.checkpoint.empty())
-    return;
+nn::Checkpoint Trainer::state() const {
   nn::Checkpoint checkpoint;
   checkpoint.fingerprint = files_.fingerprint;
   checkpoint.state = {{"epoch", epoch_},
@@ -165,6 +227,8 @@ void Trainer::save() {
                       {"step", step_},
                       {"collected", collected_},
                       {"optimizer_steps", optimizer_.steps()},
+                      {"good_steps", good_steps_},
+                      {"taken_back", taken_back_},
                       {"pending_monitor", pending_monitor_},
                       {"record", record_},
                       {"stopped_by", stopped_by_},
@@ -172,10 +236,17 @@ void Trainer::save() {
   checkpoint.add("policy/", optimizer_.parameters());
   checkpoint.add("adamw/", optimizer_.state());
   checkpoint.add("best_gold/", best_gold_);
+  checkpoint.add("good/", good_);
+  checkpoint.add("good_adamw/", good_optimizer_);
   method_.save(checkpoint, collected_);
   if (monitor_ != nullptr)
     monitor_->save(checkpoint);
-  nn::save_checkpoint(files_.checkpoint, checkpoint);
+  return checkpoint;
+}
+
+void Trainer::save() {
+  if (!files_.checkpoint.empty())
+    nn::save_checkpoint(files_.checkpoint, state());
 }
 
 bool Trainer::resume() {
@@ -184,29 +255,41 @@ bool Trainer::resume() {
   const auto found = nn::find_checkpoint(context_.options.resume, files_.checkpoint, files_.fingerprint, files_.force);
   if (!found)
     return false;
+  go_on_from(*found);
+  log::info("step ", step_, ", epoch ", epoch_ + 1, " of ", context_.options.epochs);
+  return true;
+}
+
+void Trainer::go_on_from(const nn::Checkpoint& checkpoint) {
   const at::NoGradGuard no_grad;
-  const io::Json& state = found->state;
+  const io::Json& state = checkpoint.state;
   epoch_ = state.at("epoch").get<int64_t>();
   index_ = state.at("index").get<int64_t>();
   step_ = state.at("step").get<int64_t>();
   collected_ = state.at("collected").get<bool>();
-  pending_monitor_ = state.at("pending_monitor").get<bool>();
+  pending_monitor_ = state.at("pending_monitor").get<bool>() && monitor_ != nullptr;
   record_ = state.at("record");
   stopped_by_ = state.at("stopped_by").get<std::string>();
   seconds_ = state.at("seconds").get<double>();
+  good_steps_ = state.at("good_steps").get<int64_t>();
+  taken_back_ = state.at("taken_back").get<int64_t>();
   for (const auto& [name, value] : optimizer_.parameters()) {
     Tensor parameter = value;
-    parameter.copy_(found->tensor("policy/" + name));
+    parameter.copy_(checkpoint.tensor("policy/" + name));
   }
-  optimizer_.restore(found->with_prefix("adamw/"), state.at("optimizer_steps").get<int64_t>());
-  best_gold_.clear();
-  for (auto& [name, value] : found->with_prefix("best_gold/"))
-    best_gold_.emplace_back(name, value.to(context_.policy.device()));
-  method_.restore(*found, collected_);
+  optimizer_.restore(checkpoint.with_prefix("adamw/"), state.at("optimizer_steps").get<int64_t>());
+  const auto on_device = [&](const std::string& prefix) {
+    nn::NamedTensors values;
+    for (auto& [name, value] : checkpoint.with_prefix(prefix))
+      values.emplace_back(name, value.to(context_.policy.device()));
+    return values;
+  };
+  best_gold_ = on_device("best_gold/");
+  good_ = on_device("good/");
+  good_optimizer_ = checkpoint.with_prefix("good_adamw/");
+  method_.restore(checkpoint, collected_);
   if (monitor_ != nullptr)
-    monitor_->restore(*found);
-  log::info("step ", step_, ", epoch ", epoch_ + 1, " of ", context_.options.epochs);
-  return true;
+    monitor_->restore(checkpoint);
 }
 
 }  // namespace plumb::align

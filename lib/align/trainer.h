@@ -1,5 +1,6 @@
 // The loop of every fine-tuning method: epochs, updates, monitor, log, checkpoints. SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <string>
 
 #include "align/method.h"
@@ -19,6 +20,7 @@ enum class RunEnd {
 struct RunFiles {
   std::string checkpoint, log, fingerprint;
   bool force = false;
+  std::function<void(int64_t epochs)> after_epoch = nullptr;   ///< hears how many epochs are done, after each
 };
 
 class Trainer {
@@ -29,6 +31,13 @@ class Trainer {
   /// Resumes if there is something to resume, and runs to the end. Throws Error(kBadNumbers) if a loss, gradient or
   /// reward is not finite; the weights of the best gold are still there then.
   RunEnd run();
+
+  /// All that a later run needs to go on from here, as a checkpoint has it.
+  nn::Checkpoint state() const;
+  /// Takes up what state() of another run gave, before run(). Throws Error(kBadInput) if it is of another kind of run.
+  void go_on_from(const nn::Checkpoint& checkpoint);
+  /// The weights as they are now, by name as Policy::trainable.
+  const nn::NamedTensors& weights() const { return optimizer_.parameters(); }
 
   int64_t steps() const { return step_; }  ///< optimiser steps done
   /// The weights --keep chose, by name as Policy::trainable.
@@ -44,7 +53,11 @@ class Trainer {
   void save();
   bool monitor_due() const;
   bool run_monitor(io::Json& record);  ///< false: interrupted
-  bool update(int64_t index, io::Json& record);  ///< false: interrupted, nothing changed
+  enum class Update { kDone, kAbandoned, kNotFinite };   // but for kDone nothing changed
+  Update update(int64_t index, io::Json& record);
+  io::Json end_of_epoch(bool finite);  ///< figures for the log
+  void remember();                     ///< the weights are good
+  void take_back();                    ///< as they were then
 
   TuningContext& context_;
   Method& method_;
@@ -57,6 +70,8 @@ class Trainer {
   io::Json record_;                           // the log's line of step_, not yet written or written last
   std::string stopped_by_;
   nn::NamedTensors best_gold_;
+  nn::NamedTensors good_, good_optimizer_;  // of the last epoch that was not taken back, if the method takes any back
+  int64_t good_steps_ = 0, taken_back_ = 0;
   double seconds_ = 0;  // spent by earlier processes of this run
 };
 

@@ -21,7 +21,10 @@ TunedModel::TunedModel(const io::Manifest& base, const FinetuneOptions& o, at::D
       full_(o.full),
       merge_(o.merge),
       seed_(o.seed),
-      model_(load_whole(base, device)) {
+      model_(load_whole(base, device)),
+      base_below_(align::base_below(o, model_.schedule.value("num_train_timesteps", int64_t{0}))) {
+  if (model_.denoiser->takes_value())
+    throw Error(Exit::kUsage, base.label(), "tuning of value-conditional models is not offered", "pretrain --condition class or none makes one that can be tuned");
   if (base.json().at("model").contains("lora") && !full_ && !merge_)
     throw Error(Exit::kUsage, base.label(), "is an adapter itself, and adapters do not stack",
                 "add --merge to write a whole model");
@@ -45,6 +48,9 @@ void TunedModel::write(io::H5Writer& writer, io::Manifest& manifest, const nn::N
   about.erase("lora");
   about["denoiser"] = model_.denoiser->config();
   about["schedule"] = model_.schedule;
+  about.erase("base_below");
+  if (base_below_ > 0)
+    about["base_below"] = base_below_;
   if (full_) {
     nn::write_denoiser(writer, *model_.denoiser, &weights);
   } else if (!merge_) {

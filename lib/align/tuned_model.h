@@ -31,6 +31,7 @@ class TunedModel {
   bool full_, merge_;
   uint64_t seed_;
   nn::Model model_;
+  int64_t base_below_;  // epapa
   std::unique_ptr<nn::Denoiser> frozen_;
 };
 

@@ -17,6 +17,9 @@ std::string cat(const Parts&... parts) {
   return out.str();
 }
 
+/// "0007" from (7, 4).
+std::string zero_padded(int64_t number, size_t width);
+
 /// "[2,3,28]" from {2,3,28}.
 std::string shape_text(const std::vector<int64_t>& shape);
 

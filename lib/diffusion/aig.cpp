@@ -44,6 +44,12 @@ std::vector<double> aig_weights(const std::string& schedule, int64_t steps) {
   return weights;
 }
 
+std::vector<double> base_below_weights(const std::vector<int64_t>& timesteps, int64_t k) {
+  std::vector<double> weights;
+  for (const int64_t t : timesteps) weights.push_back(t >= k ? 1.0 : 0.0);
+  return weights;
+}
+
 ModelFunction annealed(ModelFunction base, ModelFunction tuned, std::vector<double> weights) {
   return [base = std::move(base), tuned = std::move(tuned), weights = std::move(weights)](
              size_t i, const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) {

@@ -14,6 +14,9 @@ namespace plumb::diffusion {
 /// Throws Error(kUsage, "--aig", ...) for anything else, P <= 0, and Q or C outside [0,1].
 std::vector<double> aig_weights(const std::string& schedule, int64_t steps);
 
+/// The tuned model down to timestep K, the base model below: 1 where timesteps[i] >= K, else 0. Source: EPAPA (arXiv 2607.00486).
+std::vector<double> base_below_weights(const std::vector<int64_t>& timesteps, int64_t k);
+
 /// output = (1 - w_i) base(x) + w_i tuned(x), each after its own classifier-free guidance. Where w_i is 0 or 1 the other model is not
 /// called, and the output is the one's bit for bit. Both predict the same thing (epsilon, v or sample): those are affine in one another
 /// at a given x_t, so mixing outputs is mixing scores, and the chain follows p_base^(1-w) p_tuned^w.

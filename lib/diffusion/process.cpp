@@ -28,9 +28,17 @@ std::unique_ptr<ReverseProcess> make_reverse_process(const nlohmann::ordered_jso
   return make_gaussian_process(options, NoiseSchedule(ScheduleOptions::from_json(schedule, where)), item_shape);
 }
 
+std::vector<int64_t> starts_of(const std::vector<int64_t>& items, int64_t share_start) {
+  std::vector<int64_t> starts = items;
+  for (int64_t& item : starts) item -= item % share_start;
+  return starts;
+}
+
 Tensor run_process(const ReverseProcess& process, const ModelFunction& model, const Draws& draws, const nn::Condition& condition,
                    const ProcessObserver& on_step) {
-  Tensor state = process.prior(draws);
+  Draws starts = draws;
+  starts.items = starts_of(draws.items, draws.share_start);
+  Tensor state = process.prior(starts);
   for (int64_t i = 0; i < process.steps(); ++i) {
     const Tensor output = model(static_cast<size_t>(i), process.network_input(i, state), process.timestep(i, state.size(0), draws.device),
                                 condition);

@@ -25,7 +25,11 @@ struct Draws {
   std::vector<int64_t> items;
   at::Device device = at::kCPU;
   Stream stream = Stream::kSamplerStep;
+  int64_t share_start = 1;   ///< items k G .. k G + G - 1 have one prior draw, that of k G, and noise of their own in the steps
 };
+
+/// Of each item the first that shares its start: item - item mod G.
+std::vector<int64_t> starts_of(const std::vector<int64_t>& items, int64_t share_start);
 
 /// A chain of steps() reverse steps, numbered 0 (from noise) to steps() - 1. What it carries, the state, is [B,*state_shape()]: x_t of a
 /// Gaussian chain, stick-breaking coordinates of a simplex chain, letters with a mask of a masked one. A function of the state: nothing is

@@ -50,10 +50,29 @@ nlohmann::ordered_json timesteps_of(const ReverseProcess& process) {
   return times;
 }
 
-SampledModel::SampledModel(nn::Model model, const SamplingOptions& o, int64_t steps, const std::function<io::Manifest()>& find_base,
-                           nn::Precision precision, at::Device device)
-    : model_(std::move(model)), weights_(aig_weights(o.aig, steps)), guidance_scale_(o.guidance_scale), precision_(precision), device_(device) {
-  if (o.aig == "ft" && !o.base.empty()) throw Error(Exit::kUsage, "--base", "goes with --aig", "add --aig linear, say");
+namespace {
+
+/// Timesteps of a Gaussian chain. Throws Error(kUsage) for another.
+std::vector<int64_t> whole_timesteps(const ReverseProcess& process, const std::string& where) {
+  std::vector<int64_t> times;
+  for (int64_t i = 0; i < process.steps(); ++i) {
+    const Tensor t = process.timestep(i, 1, at::kCPU);
+    if (!at::isIntegralType(t.scalar_type(), false)) throw Error(Exit::kUsage, "--base-below", where + " has no whole timesteps", "leave it out");
+    times.push_back(t.item<int64_t>());
+  }
+  return times;
+}
+
+}  // namespace
+
+SampledModel::SampledModel(nn::Model model, const SamplingOptions& o, const ReverseProcess& process,
+                           const std::function<io::Manifest()>& find_base, nn::Precision precision, at::Device device)
+    : model_(std::move(model)), weights_(aig_weights(o.aig, process.steps())), guidance_scale_(o.guidance_scale), precision_(precision), device_(device) {
+  const int64_t said = model_.manifest.json().at("model").value("base_below", int64_t{0});
+  const int64_t base_below = o.base_below >= 0 ? o.base_below : o.aig == "ft" ? said : 0;
+  if (o.aig != "ft" && base_below > 0) throw Error(Exit::kUsage, "--base-below", "does not go with --aig, which mixes the two models otherwise");
+  if (base_below > 0) weights_ = base_below_weights(whole_timesteps(process, model_.manifest.label()), base_below);
+  if (o.aig == "ft" && base_below == 0 && !o.base.empty()) throw Error(Exit::kUsage, "--base", "goes with --aig or --base-below", "add --aig linear, say");
   if (std::any_of(weights_.begin(), weights_.end(), [](double w) { return w != 1.0; })) base_ = load_base_of(model_, find_base(), device);
   const auto condition_of = [](const nn::Model& m) { return m.manifest.json().at("model").value("condition", io::Json()); };
   if (base_ && condition_of(*base_) != condition_of(model_)) {

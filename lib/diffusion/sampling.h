@@ -28,8 +28,9 @@ nlohmann::ordered_json timesteps_of(const ReverseProcess& process);
 /// What each step of a chain asks: one model, or with --aig two, each after its own classifier-free guidance. Pinned: functions point into it.
 class SampledModel {
  public:
-  /// `find_base` is called if the weights of --aig ask for the base model at all.
-  SampledModel(nn::Model model, const SamplingOptions& options, int64_t steps, const std::function<io::Manifest()>& find_base,
+  /// `find_base` is called if the weights of --aig, or those of --base-below or the model's base_below, ask for the base model at all.
+  /// Throws Error(kUsage) for both.
+  SampledModel(nn::Model model, const SamplingOptions& options, const ReverseProcess& process, const std::function<io::Manifest()>& find_base,
                nn::Precision precision, at::Device device);
   SampledModel(const SampledModel&) = delete;
   SampledModel& operator=(const SampledModel&) = delete;

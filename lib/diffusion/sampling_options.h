@@ -17,6 +17,8 @@ struct SamplingOptions {
   std::string label_class = "balanced", target;
   double guidance_scale = 1.0, lora_scale = 1.0;
   std::string aig = "ft", base;
+  int64_t base_below = -1;   ///< -1: what the model's manifest says, or 0
+  int64_t share_start = 1;
   SamplerOptions sampler;
 };
 
@@ -39,7 +41,10 @@ inline void describe(OptionTable& t, SamplingOptions& o) {
   t.add("aig", &o.aig, "annealed importance guidance: weight of the model along the chain, the rest being its base model's; ft = the model "
         "alone, base, linear, power:P, step:Q or constant:C")
       .metavar("SCHEDULE").suggest({"linear", "power:2", "power:4", "step:0.6", "constant:0.5", "base", "ft"});
-  t.add("base", &o.base, "base model of --aig; by default the one that the model was tuned from").metavar("MODEL.h5").file();
+  t.add("base-below", &o.base_below,
+        "timestep below which the base model goes on with the chain; -1 = as the model was tuned (epapa), else 0 = never").range(-1, 1e6);
+  t.add("base", &o.base, "base model of --aig and --base-below; by default the one that the model was tuned from").metavar("MODEL.h5").file();
+  t.add("share-start", &o.share_start, "samples in turn that start from the same noise and have the same class, as d3po compares them").range(1, 1e6);
   t.add("batch-size", &o.batch_size, "samples a network call; affects speed and memory only").range(1, 65536).runtime();
 }
 

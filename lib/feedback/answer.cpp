@@ -69,4 +69,13 @@ bool Asker::idle(const std::string&, double seconds) {
   return !stop_requested();
 }
 
+double pareto_preference(const std::vector<double>& a, const std::vector<double>& b) {
+  bool first = false, second = false;
+  for (size_t k = 0; k < a.size(); ++k) {
+    first = first || a[k] > b.at(k);
+    second = second || a[k] < b.at(k);
+  }
+  return first == second ? 0 : first ? 1 : -1;
+}
+
 }  // namespace plumb::feedback

@@ -20,6 +20,10 @@ struct Answer {
   int64_t ms = -1;              ///< from the moment the question was shown to the answer; -1 = unknown
 };
 
+/// Which of two items is better by several rewards: 1 if `a` is at least as good by all and better by one, -1 if `b` is, 0 if neither.
+/// Source: the released code of D3PO (Yang et al. 2024), which compares vectors of rewards by Pareto dominance.
+double pareto_preference(const std::vector<double>& a, const std::vector<double>& b);
+
 /// The part of a JSON object that says the answer: {"y": 1} (single, pairs), {"ranks": [2,1,3]}, {"rating": 4}, null for a skip, and
 /// "ms". `shown`: how many items the question shows. Throws Error(kBadInput, where, ...) for anything else.
 Answer answer_from_json(const io::Json& json, Mode mode, size_t shown, const std::string& where);

@@ -18,6 +18,7 @@ struct AskerInput {
   const io::Manifest* input = nullptr;   ///< the command's input, whose lineage may hold scores
   std::string session = {};              ///< digest of the samples and the plan
   int64_t port = 0;                      ///< page: 0 = any free one
+  ScoreItems score = {};                 ///< oracle: computes rewards, in place of looking for scores
 };
 
 struct AskerRow {

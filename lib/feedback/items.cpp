@@ -6,6 +6,18 @@
 #include "io/image_file.h"
 
 namespace plumb::feedback {
+namespace {
+
+/// Whether a manifest on the lineage says that it is about these samples.
+bool is_about(const io::Manifest& scores, const io::Manifest& samples) {
+  for (const auto& [name, input] : scores.inputs()) {
+    if (input.kind() == samples.kind() && input.sha256() == samples.sha256()) return true;
+    if (input.kind() == "scores" && is_about(input, samples)) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 Items::Items(const io::Manifest& samples) : samples_(samples), file_(io::open_artefact(samples)), space_(samples.space()) {
   const io::DatasetInfo info = file_.info(space_.dataset());
@@ -46,5 +58,22 @@ Tile Items::tile(int64_t item) const {
 std::vector<int64_t> Items::labels() const { return file_.has("label") ? file_.read_i64("label") : std::vector<int64_t>(); }
 
 std::vector<float> Items::points() const { return file_.read_f32(space_.dataset()); }
+
+std::vector<double> score_column(const io::Manifest& input, const Items& items, const std::string& name) {
+  std::vector<std::string> there;
+  for (const io::Manifest& scores : input.find_all("scores")) {
+    if (!is_about(scores, items.manifest())) continue;
+    const io::H5Reader file = io::open_artefact(scores);
+    if (!file.has("reward/" + name)) {
+      for (const std::string& column : file.list("reward")) there.push_back(column);
+      continue;
+    }
+    std::vector<double> values = file.read_f64("reward/" + name);
+    if (static_cast<int64_t>(values.size()) == items.count()) return values;
+    throw Error(Exit::kBadInput, scores.label(), cat("has ", values.size(), " rewards for ", items.count(), " items"));
+  }
+  throw Error(Exit::kBadInput, input.label(), "has no scores '" + name + "' of these items" + (there.empty() ? "" : ", but " + join(there, ", ")),
+              "pipe them through: score --reward ... samples.h5 | feedback --ask oracle:...");
+}
 
 }  // namespace plumb::feedback

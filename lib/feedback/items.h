@@ -1,5 +1,6 @@
 // The items of samples, as they are shown.   SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ class Items {
   /// Opens the file and compares its digest. Throws Error(kBadInput) for a layout other than the manifest's.
   explicit Items(const io::Manifest& samples);
   int64_t count() const { return count_; }
+  /// Number of item 0 among all samples of its seed: the manifest's `first`.
+  int64_t first() const { return samples_.json().value("first", int64_t{0}); }
   const io::Space& space() const { return space_; }
   const io::Manifest& manifest() const { return samples_; }
   /// Grey images stay grey; of other channel counts the first three (or the first) are shown.
@@ -30,5 +33,12 @@ class Items {
   int64_t count_ = 0;
   std::vector<std::string> prompts_;
 };
+
+/// Values of a column of the nearest scores of `items` on the lineage of `input`, which a command was given. Throws Error(kBadInput)
+/// naming the columns there are.
+std::vector<double> score_column(const io::Manifest& input, const Items& items, const std::string& name);
+
+/// A reward's values of all items, by its expression.
+using ScoreItems = std::function<std::vector<double>(const std::string& expression, const Items& items)>;
 
 }  // namespace plumb::feedback

@@ -27,12 +27,25 @@ std::vector<int64_t> shuffled(const PlanOptions& o, int64_t n, uint32_t round) {
   return permutation(n, random);
 }
 
-Plan every_pair(int64_t count) {
+Plan every_pair(int64_t count, int64_t group) {
   Plan pairs;
   for (int64_t i = 0; i < count; ++i) {
-    for (int64_t j = i + 1; j < count; ++j) pairs.push_back({i, j});
+    for (int64_t j = i + 1; j < std::min(count, group > 1 ? (i / group + 1) * group : count); ++j) pairs.push_back({i, j});
   }
   return pairs;
+}
+
+/// The questions there are where items are compared within groups only.
+Plan within_groups(const PlanOptions& o, int64_t count, int64_t g) {
+  if (o.choose == "diverse") throw Error(Exit::kUsage, "--choose diverse", "would compare samples that do not share a start", "random, or all");
+  if (g == 2) return every_pair(count, o.group);
+  if (g != o.group) throw Error(Exit::kUsage, "--per-page", cat("is ", g, ", and ", o.group, " samples share a start"), cat("make it ", o.group));
+  Plan sets;
+  for (int64_t first = 0; first + g <= count; first += g) {
+    sets.emplace_back();
+    for (int64_t k = 0; k < g; ++k) sets.back().push_back(first + k);
+  }
+  return sets;
 }
 
 Plan in_random_order(const PlanOptions& o, const Plan& questions, int64_t n) {
@@ -94,6 +107,19 @@ float squared_distance(const float* a, const float* b, size_t d) {
 
 }  // namespace
 
+int64_t set_size(int64_t per_page) { return per_page > 0 ? per_page : 4; }
+
+Plan plan_by_value(const std::vector<double>& values, int64_t n) {
+  const auto count = static_cast<int64_t>(values.size());
+  if (n > count) throw Error(Exit::kUsage, "--count", cat(n, " questions were asked for; there are ", count, " items"));
+  std::vector<int64_t> order(values.size());
+  std::iota(order.begin(), order.end(), int64_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return values[static_cast<size_t>(a)] > values[static_cast<size_t>(b)]; });
+  Plan plan;
+  for (int64_t k = 0; k < n; ++k) plan.push_back({order[static_cast<size_t>(k)]});
+  return plan;
+}
+
 std::vector<int64_t> farthest_points(const std::vector<float>& points, int64_t count, int64_t n, int64_t first) {
   const size_t d = points.size() / static_cast<size_t>(count);
   std::vector<float> nearest(static_cast<size_t>(count), std::numeric_limits<float>::infinity());
@@ -118,7 +144,9 @@ std::vector<int64_t> farthest_points(const std::vector<float>& points, int64_t c
 Plan make_plan(const PlanOptions& o, int64_t count, const std::vector<float>& points) {
   const int64_t g = size_of_question(o);
   if (g > count) throw Error(Exit::kUsage, "--mode " + name_of(o.mode), cat("asks about ", g, " items at a time, there are ", count));
-  const double there_are = questions_there_are(count, g);
+  const bool grouped = o.group > 1 && g > 1;
+  const Plan groups = grouped ? within_groups(o, count, g) : Plan();
+  const double there_are = grouped ? static_cast<double>(groups.size()) : questions_there_are(count, g);
   if (o.choose == "all" && o.mode == Mode::kRank) throw Error(Exit::kUsage, "--choose all", "has no meaning for --mode rank", "give random and --count N");
   if (o.choose == "all" && there_are > static_cast<double>(kMostPairs)) {
     throw Error(Exit::kUsage, "--choose all", cat(count, " items make ", there_are, " pairs; at most ", kMostPairs), "give random and --count N");
@@ -129,12 +157,14 @@ Plan make_plan(const PlanOptions& o, int64_t count, const std::vector<float>& po
     throw Error(Exit::kUsage, "--count", cat(n, " questions were asked for; ", count, " items make at most ", most, o.choose == "diverse" ? " that share none" : ""));
   }
   Plan plan;
-  if (o.choose == "diverse") {
+  if (grouped) {
+    plan = in_random_order(o, groups, n);
+  } else if (o.choose == "diverse") {
     Philox random(o.seed, Stream::kShuffle, 0, 0);
     const std::vector<int64_t> order = farthest_points(points, count, n * g, static_cast<int64_t>(random.below(static_cast<uint64_t>(count))));
     for (int64_t k = 0; k < n; ++k) plan.emplace_back(order.begin() + k * g, order.begin() + (k + 1) * g);
   } else if (o.mode == Mode::kPairs && static_cast<double>(n) > there_are / 2) {  // drawing until all are had would take long
-    plan = in_random_order(o, every_pair(count), n);
+    plan = in_random_order(o, every_pair(count, 0), n);
   } else {
     if (static_cast<double>(n) > there_are / 2 && g > 2) throw Error(Exit::kUsage, "--count", cat(n, " is more than half of the ", there_are, " sets there are"), "ask for fewer");
     plan = random_questions(o, count, g, n);

@@ -14,7 +14,11 @@ struct PlanOptions {
   int64_t set_size = 4;            ///< rank: items in a question
   double repeats = 0;              ///< share of the questions that are asked a second time
   uint64_t seed = 0;
+  int64_t group = 1;               ///< pairs and rank: above 1, only items k G .. k G + G - 1 are compared with one another
 };
+
+/// Items in a question of mode rank: --per-page, or 4.
+int64_t set_size(int64_t per_page);
 
 /// The items of each question, in the order shown.
 using Plan = std::vector<std::vector<int64_t>>;
@@ -26,6 +30,10 @@ using Plan = std::vector<std::vector<int64_t>>;
 /// A repeated question comes at least a screen after its first time, at a place drawn from the seed; it is not of the budget.
 /// Throws Error(kUsage) for a budget that `count` items cannot fill.
 Plan make_plan(const PlanOptions& options, int64_t count, const std::vector<float>& points);
+
+/// One item a question: the n of the highest value, highest first; equal values: the lower index. For a value such as how unsure a
+/// reward is: what is asked there tells most. Throws Error(kUsage) if there are fewer than n.
+Plan plan_by_value(const std::vector<double>& values, int64_t n);
 
 /// The first n of the items in the order in which each is the farthest from all before it: its Euclidean distance to the nearest of
 /// them is the greatest. Source: Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; that the result is

@@ -145,7 +145,7 @@ End ask_all(QuestionSource& source, Asker& asker, AnswerSink& sink, int64_t per_
 
 int64_t questions_on_screen(const SessionOptions& o, bool pictures) { return o.per_page > 0 ? o.per_page : o.ask == "tty" || !pictures ? 4 : kMostShown; }
 
-std::vector<LoggedAnswer> collect(const SessionOptions& o, const Items& items, const io::Manifest& input, PlannedQuestions& questions) {
+std::vector<LoggedAnswer> collect(const SessionOptions& o, const Items& items, const io::Manifest& input, PlannedQuestions& questions, Asker* lasting) {
   const AnswerSession session{questions.mode(), questions.total(), items.manifest().sha256(), digest_of(questions.plan())};
   AnswerLog answers(o.record, session, o.rater, o.ask);
   for (const LoggedAnswer& a : answers.standing()) {
@@ -154,11 +154,12 @@ std::vector<LoggedAnswer> collect(const SessionOptions& o, const Items& items, c
   const int64_t before = answers.next(), total = questions.total();
   if (before > 0) log::info(o.record, ": ", before, " of ", total, " answered before");
   if (!o.finish && (before < total || asker_name(o.ask) == "spool")) {  // a folder may have to be told that all is done
-    auto asker = make_asker(o.ask, {.mode = questions.mode(), .items = &items, .input = &input, .session = sha256_of(session.samples + session.plan), .port = o.port});
+    auto own = lasting ? nullptr : make_asker(o.ask, {.mode = questions.mode(), .items = &items, .input = &input, .session = sha256_of(session.samples + session.plan), .port = o.port, .score = o.score});
+    Asker* const asker = lasting ? lasting : own.get();
     const End end = ask_all(questions, *asker, answers, questions_on_screen(o, items.space().type == "image"));
     const std::string so_far = cat(answers.next(), " of ", total, " answered");
-    asker->finish(end == End::kAll, end == End::kAll ? "All answered. Thank you." : so_far + ", all of it saved.");
-    asker.reset();  // a terminal is as before
+    if (!lasting || end != End::kAll) asker->finish(end == End::kAll, end == End::kAll ? "All answered. Thank you." : so_far + ", all of it saved.");
+    own.reset();  // a terminal is as before
     if (end != End::kAll) throw Error(Exit::kTryAgain, o.record, so_far, "run the same command again to go on, or with --finish to make do with these");
   }
   std::vector<LoggedAnswer> standing = answers.standing();

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "feedback/answer_log.h"
+#include "feedback/items.h"
 #include "feedback/plan.h"
 #include "io/artefact.h"
 
@@ -21,13 +22,16 @@ struct SessionOptions {
   int64_t per_page = 0;        ///< questions of mode single on a screen; 0 = 9 pictures (4 in a terminal, or of text)
   int64_t port = 0;            ///< page
   bool finish = false;         ///< ask nothing more
+  ScoreItems score = {};       ///< a reward's values, for a simulated user; none: those of scores on the lineage
 };
 
 /// Asks what has no answer in the record yet, and returns all that stand; the caller has installed the stop handlers. `input`: the
 /// manifest whose lineage a simulated user may look for scores in.
+/// `lasting`: an asker that goes on after this session, such as the page of a person who waits for the next round; null: one is made.
 /// Throws Error(kTryAgain) if the person quits or a stop is asked for before the last question: what was answered is in the record,
 /// and the same call goes on.
-std::vector<LoggedAnswer> collect(const SessionOptions& options, const Items& items, const io::Manifest& input, PlannedQuestions& questions);
+std::vector<LoggedAnswer> collect(const SessionOptions& options, const Items& items, const io::Manifest& input, PlannedQuestions& questions,
+                                  Asker* lasting = nullptr);
 int64_t questions_on_screen(const SessionOptions& options, bool pictures);
 
 /// Writes what stands into a feedback artefact: share/layout/feedback.json. Skips are kept apart. Returns the manifest's

@@ -43,9 +43,16 @@ void enter_raw() {
   g_redraw = true;
 }
 
+/// For signals: a terminal that takes nothing more (a broken connection, nobody reading) must not keep one waiting, so what it has not
+/// taken is dropped.
+void leave_raw_at_once() {
+  tcflush(g_descriptor, TCOFLUSH);
+  leave_raw();
+}
+
 extern "C" void on_ending_signal(int number) {
   const int problem = errno;
-  leave_raw();
+  leave_raw_at_once();
   for (size_t k = 0; k < kEnding.size(); ++k) {
     if (kEnding[k] != number) continue;
     if (g_handlers[k].sa_handler == SIG_IGN) enter_raw();
@@ -60,7 +67,7 @@ extern "C" void on_ending_signal(int number) {
 
 extern "C" void on_stop(int) {
   const int problem = errno;
-  leave_raw();
+  leave_raw_at_once();
   signal(SIGTSTP, SIG_DFL);
   sigset_t set, before;
   sigemptyset(&set);

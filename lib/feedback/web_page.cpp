@@ -86,7 +86,8 @@ const $ = id => document.getElementById(id), token = new URLSearchParams(locatio
 let state = null, marks = [], most = 0, busy = false, shownAt = 0, timer = 0;
 const remembered = new Map();   // marks of screens that were sent, for undo
 const node = (tag, name, text) => { const n = document.createElement(tag); if (name) n.className = name; if (text !== undefined) n.textContent = text; return n; };
-const draftKey = () => 'plumb feedback ' + token + ' ' + state.first;
+const screenKey = () => state.first + ' ' + (state.text || '');   // the text tells the rounds of a run apart
+const draftKey = () => 'plumb feedback ' + token + ' ' + screenKey();
 function saveDraft(keep) { try { keep ? localStorage.setItem(draftKey(), JSON.stringify(marks)) : localStorage.removeItem(draftKey()); } catch (e) {} }
 function loadDraft() { try { return JSON.parse(localStorage.getItem(draftKey())); } catch (e) { return null; } }
 
@@ -181,7 +182,7 @@ async function show(next) {
   const cols = text ? (n === 2 || shown[0].numbers ? Math.min(n, 2) : 1) : most === 4 ? 2 : most > 4 ? 3 : most;
   const boxes = shown.map((tile, k) => tileNode(tile, k + 1, state.mode !== 'rating'));
   await Promise.all(boxes.map(b => { const img = b.querySelector('img'); return img ? img.decode().catch(() => {}) : 0; }));
-  marks = loadDraft() || remembered.get(state.first) || [];
+  marks = loadDraft() || remembered.get(screenKey()) || [];
   if (!Array.isArray(marks) || marks.length > n) marks = [];
   const grid = $('tiles');
   grid.className = text ? 'text' + (shown[0].letters && cols === 1 && n > 1 ? ' lines' : '') : shown.some(t => t.prompt) ? 'captioned' : '';
@@ -222,7 +223,7 @@ function drawKeys() {
   $('keys').replaceChildren(...keys);
 }
 function answer(list) {
-  remembered.set(state.first, marks.slice()); saveDraft(false);
+  remembered.set(screenKey(), marks.slice()); saveDraft(false);
   send('/answer', {answers: list, ms: Math.round(performance.now() - shownAt)});
 }
 function rankList() { const n = tiles().length; return tiles().map((t, k) => marks.includes(k) ? marks.indexOf(k) + 1 : Math.min(marks.length + 1, n)); }

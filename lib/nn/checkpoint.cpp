@@ -30,19 +30,13 @@ Checkpoint load(const std::string& path) {
   if (head.is_discarded() || !head.is_object() || head.value("format", "") != format_text()) {
     throw Error(Exit::kBadInput, path, "is not a checkpoint of this version", "remove it to start anew");
   }
-  Checkpoint checkpoint;
+  Checkpoint checkpoint = read_checkpoint(file, "");
   checkpoint.fingerprint = head.value("fingerprint", "");
-  const std::vector<uint8_t> text = file.read_u8("state");
-  checkpoint.state = io::Json::parse(text.begin(), text.end(), nullptr, false);
-  if (checkpoint.state.is_discarded()) throw Error(Exit::kBadInput, path, "its state is damaged", "remove it to start anew");
-  if (file.has("names")) {
-    const std::vector<std::string> names = file.read_strings("names");
-    for (size_t i = 0; i < names.size(); ++i) {
-      checkpoint.tensors.emplace_back(names[i], read_all(file, "tensors/" + std::to_string(i)));
-    }
-  }
   return checkpoint;
 }
+
+/// "GROUP/", or "" for the root.
+std::string prefix_of(const std::string& group) { return group.empty() ? "" : group + "/"; }
 
 }  // namespace
 
@@ -70,15 +64,33 @@ std::string checkpoint_path(const std::string& output) { return output + ".ckpt"
 void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   io::H5Writer file(path);
   file.attribute("/", "checkpoint", io::Json{{"format", format_text()}, {"fingerprint", checkpoint.fingerprint}}.dump());
-  const std::string text = checkpoint.state.dump();
-  file.write("state", io::Type::kU8, {static_cast<int64_t>(text.size())}, text.data());
+  write_checkpoint(file, "", checkpoint);
+  file.commit();
+}
+
+void write_checkpoint(io::H5Writer& file, const std::string& group, const Checkpoint& checkpoint) {
+  const std::string prefix = prefix_of(group), text = checkpoint.state.dump();
+  file.write(prefix + "state", io::Type::kU8, {static_cast<int64_t>(text.size())}, text.data());
   std::vector<std::string> names;
   for (size_t i = 0; i < checkpoint.tensors.size(); ++i) {
     names.push_back(checkpoint.tensors[i].first);
-    write_tensor(file, "tensors/" + std::to_string(i), checkpoint.tensors[i].second);
+    write_tensor(file, prefix + "tensors/" + std::to_string(i), checkpoint.tensors[i].second);
   }
-  if (!names.empty()) file.write_strings("names", names);
-  file.commit();
+  if (!names.empty()) file.write_strings(prefix + "names", names);
+}
+
+Checkpoint read_checkpoint(const io::H5Reader& file, const std::string& group) {
+  const std::string prefix = prefix_of(group);
+  Checkpoint checkpoint;
+  const std::vector<uint8_t> text = file.read_u8(prefix + "state");
+  checkpoint.state = io::Json::parse(text.begin(), text.end(), nullptr, false);
+  if (checkpoint.state.is_discarded()) throw Error(Exit::kBadInput, file.path(), "its state is damaged", "remove it to start anew");
+  if (!file.has(prefix + "names")) return checkpoint;
+  const std::vector<std::string> names = file.read_strings(prefix + "names");
+  for (size_t i = 0; i < names.size(); ++i) {
+    checkpoint.tensors.emplace_back(names[i], read_all(file, prefix + "tensors/" + std::to_string(i)));
+  }
+  return checkpoint;
 }
 
 std::optional<Checkpoint> find_checkpoint(const std::string& resume, const std::string& path, const std::string& fingerprint,

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "io/h5.h"
 #include "io/manifest.h"
 #include "nn/module.h"
 
@@ -22,6 +23,10 @@ struct Checkpoint {
 /// "OUT.ckpt" beside the final output.
 std::string checkpoint_path(const std::string& output);
 void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
+/// The same inside another file, as GROUP/state, GROUP/names and GROUP/tensors/<i>; the fingerprint is not kept.
+void write_checkpoint(io::H5Writer& file, const std::string& group, const Checkpoint& checkpoint);
+/// Throws Error(kBadInput) if it is damaged.
+Checkpoint read_checkpoint(const io::H5Reader& file, const std::string& group);
 /// --resume auto|never|PATH. auto: the checkpoint at `path` if there is one with this fingerprint; says on stderr what it
 /// found. Another fingerprint: Error(kBadInput) unless `force` (then starts anew). PATH: must exist (kBadInput).
 std::optional<Checkpoint> find_checkpoint(const std::string& resume, const std::string& path, const std::string& fingerprint,

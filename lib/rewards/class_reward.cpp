@@ -37,7 +37,7 @@ class ClassReward : public Reward {
   Tensor score(const RewardBatch& batch) override {
     return of_logits(network_.outputs(batch.items), batch.label, batch.first);
   }
-  bool differentiable() const override { return true; }
+  bool differentiable() const override { return score_ != ClassScore::kMember; }
   Tensor score_differentiable(const Tensor& x0, const Tensor& label) override {
     return of_logits(network_.outputs_differentiable(x0), label, 0);
   }
@@ -89,7 +89,14 @@ class ClassReward : public Reward {
     return own.to(logits.device());
   }
 
+  Tensor member(const Tensor& logits, const Tensor& label, int64_t first) const {
+    const Tensor predicted = logits.argmax(1);
+    if (classes_.empty()) return (predicted == own_class(logits, label, first)).to(logits.scalar_type());
+    return (predicted.unsqueeze(1) == at::tensor(classes_, at::kLong).to(logits.device())).any(1).to(logits.scalar_type());
+  }
+
   Tensor of_logits(const Tensor& logits, const Tensor& label, int64_t first) const {
+    if (score_ == ClassScore::kMember) return member(logits, label, first);
     const Tensor log_p = logits.log_softmax(1);                                               // [B,K]
     if (score_ == ClassScore::kMinusEntropy) return (log_p.exp() * log_p).sum(1);
     const Tensor chosen = classes_.empty() ? log_p.gather(1, own_class(logits, label, first).unsqueeze(1)).squeeze(1)

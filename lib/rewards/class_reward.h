@@ -1,4 +1,4 @@
-// The three rewards that read a classifier.   SPDX-License-Identifier: Apache-2.0
+// The rewards that read a classifier.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "rewards/reward.h"
 
@@ -7,6 +7,7 @@ namespace plumb::rewards {
 enum class ClassScore {
   kLogProb,       ///< log p(class), nats
   kProb,          ///< p(class)
+  kMember,        ///< 1 if the most probable class is among those named, else 0; of equally probable ones the first
   kMinusEntropy,  ///< sum over classes of p log p, nats; 0 = certain, -log K = undecided
 };
 

@@ -106,7 +106,7 @@ def tty(run):
                 except OSError: return
             if len(standing()) >= number and f"{number} of" in screen: return
         raise AssertionError(f"no question {number}: {screen[-300:]!r}")
-    def echo(wanted, wrong):
+    def echo(wanted, wrong):  # reads nothing meanwhile: a terminal that nobody reads must not keep the command from stopping
         end = time.time() + 20
         while bool(termios.tcgetattr(fd)[3] & termios.ECHO) != wanted:
             assert time.time() < end, wrong

@@ -13,10 +13,10 @@
 namespace plumb::feedback {
 namespace {
 
-constexpr const char* kForm = "oracle:label=5,7,9 or oracle:reward=COLUMN>=X, then ,error=P and ,seed=S; see feedback(1)";
+constexpr const char* kForm = "oracle:label=5,7,9, oracle:reward=COLUMN>=X or oracle:pareto=A;B, then ,error=P and ,seed=S; see feedback(1)";
 
 struct OracleSpec {
-  std::vector<std::string> labels;
+  std::vector<std::string> labels, pareto;
   std::string reward, comparison;
   double threshold = 0, error = 0;
   uint64_t seed = 0;
@@ -52,7 +52,11 @@ OracleSpec parse(std::string text) {
     }
     return spec;
   }
-  if (text.rfind("reward=", 0) != 0) refuse("'" + text + "' is neither label= nor reward=");
+  if (text.rfind("pareto=", 0) == 0) {
+    for (const std::string& name : split(text.substr(7), ';')) spec.pareto.push_back(trim(name));
+    return spec;
+  }
+  if (text.rfind("reward=", 0) != 0) refuse("'" + text + "' is none of label=, reward= and pareto=");
   spec.reward = text.substr(7);
   const size_t at = spec.reward.find_last_of("<>");
   if (at != std::string::npos && at > 0) {
@@ -65,30 +69,8 @@ OracleSpec parse(std::string text) {
   return spec;
 }
 
-/// Whether a manifest on the lineage says that it is about these samples.
-bool is_about(const io::Manifest& scores, const io::Manifest& samples) {
-  for (const auto& [name, input] : scores.inputs()) {
-    if (input.kind() == samples.kind() && input.sha256() == samples.sha256()) return true;
-    if (input.kind() == "scores" && is_about(input, samples)) return true;
-  }
-  return false;
-}
-
 std::vector<double> column_of(const AskerInput& in, const std::string& name) {
-  std::vector<std::string> there;
-  for (const io::Manifest& scores : in.input->find_all("scores")) {
-    if (!is_about(scores, in.items->manifest())) continue;
-    const io::H5Reader file = io::open_artefact(scores);
-    if (!file.has("reward/" + name)) {
-      for (const std::string& column : file.list("reward")) there.push_back(column);
-      continue;
-    }
-    std::vector<double> values = file.read_f64("reward/" + name);
-    if (static_cast<int64_t>(values.size()) == in.items->count()) return values;
-    throw Error(Exit::kBadInput, scores.label(), cat("has ", values.size(), " rewards for ", in.items->count(), " items"));
-  }
-  throw Error(Exit::kBadInput, "--ask oracle", "the input has no scores '" + name + "' of these items" + (there.empty() ? "" : ", but " + join(there, ", ")),
-              "pipe them through: score --reward ... samples.h5 | feedback --ask oracle:...");
+  return in.score ? in.score(name, *in.items) : score_column(*in.input, *in.items, name);
 }
 
 std::set<int64_t> classes_of(const AskerInput& in, const std::vector<std::string>& wanted) {
@@ -109,8 +91,8 @@ std::set<int64_t> classes_of(const AskerInput& in, const std::vector<std::string
 
 class Oracle : public Asker {
  public:
-  Oracle(OracleSpec spec, std::vector<double> value, bool thresholded)
-      : spec_(std::move(spec)), value_(std::move(value)), thresholded_(thresholded) {}
+  Oracle(OracleSpec spec, std::vector<std::vector<double>> columns, bool thresholded, int64_t first_item)
+      : spec_(std::move(spec)), columns_(std::move(columns)), thresholded_(thresholded), first_item_(first_item) {}
 
   Reply ask(QuestionSource& source, int64_t first, int64_t, bool) override {
     Reply reply{Reply::What::kAnswers, {}, {}};
@@ -119,7 +101,12 @@ class Oracle : public Asker {
   }
 
  private:
-  double value(int64_t item) const { return value_.at(static_cast<size_t>(item)); }
+  double value(int64_t item) const { return columns_[0].at(static_cast<size_t>(item)); }
+  std::vector<double> values(int64_t item) const {
+    std::vector<double> all;
+    for (const auto& column : columns_) all.push_back(column.at(static_cast<size_t>(item)));
+    return all;
+  }
   bool likes(int64_t item) const {
     const double v = value(item);
     if (!thresholded_) return v > 0;
@@ -128,9 +115,10 @@ class Oracle : public Asker {
   }
   /// What is compared: with a threshold, only on which side of it an item lies.
   double standing(int64_t item) const { return thresholded_ ? (likes(item) ? 1 : 0) : value(item); }
-  /// The draw of an item, or of two: a function of the seed and of them alone, so that neither order nor budget changes it.
+  /// The draw of an item, or of two: a function of the seed and of their numbers among all samples, so that neither order nor budget
+  /// changes it.
   bool errs(int64_t item, uint32_t other = 0) const {
-    return Philox(spec_.seed, Stream::kLabelNoise, static_cast<uint64_t>(item), other).uniform() < spec_.error;
+    return Philox(spec_.seed, Stream::kLabelNoise, static_cast<uint64_t>(first_item_ + item), other).uniform() < spec_.error;
   }
   bool errs_between(int64_t a, int64_t b) const { return errs(std::min(a, b), static_cast<uint32_t>(std::max(a, b)) + 1); }
 
@@ -138,7 +126,7 @@ class Oracle : public Asker {
     Answer answer;
     if (mode == Mode::kPairs) {
       const double by = standing(items[0]) - standing(items[1]);
-      answer.y = by > 0 ? 1 : by < 0 ? -1 : 0;
+      answer.y = columns_.size() > 1 ? pareto_preference(values(items[0]), values(items[1])) : by > 0 ? 1 : by < 0 ? -1 : 0;
       if (errs_between(items[0], items[1])) answer.y = -answer.y;
     } else if (mode == Mode::kRank) {
       answer.ranks = ranks(items);
@@ -167,14 +155,22 @@ class Oracle : public Asker {
   }
 
   OracleSpec spec_;
-  std::vector<double> value_;   // [N]: the reward, or 1 for a preferred class and 0 for another
+  std::vector<std::vector<double>> columns_;   // of rewards, or 1 for a preferred class and 0 for another: [N] each
   bool thresholded_;
+  int64_t first_item_;
 };
 
 }  // namespace
 
 std::unique_ptr<Asker> make_oracle(const AskerInput& input) {
   OracleSpec spec = parse(input.argument);
+  const int64_t first = input.items->first();
+  if (!spec.pareto.empty()) {
+    if (input.mode != Mode::kPairs || spec.pareto.size() < 2) refuse("pareto compares two items by two rewards or more: --mode pairs");
+    std::vector<std::vector<double>> columns;
+    for (const std::string& name : spec.pareto) columns.push_back(column_of(input, name));
+    return std::make_unique<Oracle>(std::move(spec), std::move(columns), false, first);
+  }
   std::vector<double> value;
   if (!spec.reward.empty()) {
     if (spec.comparison.empty() && (input.mode == Mode::kSingle || input.mode == Mode::kRating)) {
@@ -182,7 +178,7 @@ std::unique_ptr<Asker> make_oracle(const AskerInput& input) {
     }
     value = column_of(input, spec.reward);
     const bool thresholded = !spec.comparison.empty();
-    return std::make_unique<Oracle>(std::move(spec), std::move(value), thresholded);
+    return std::make_unique<Oracle>(std::move(spec), std::vector<std::vector<double>>{std::move(value)}, thresholded, first);
   }
   const std::vector<int64_t> labels = input.items->labels();
   if (static_cast<int64_t>(labels.size()) != input.items->count()) {
@@ -191,7 +187,7 @@ std::unique_ptr<Asker> make_oracle(const AskerInput& input) {
   }
   const std::set<int64_t> preferred = classes_of(input, spec.labels);
   for (const int64_t label : labels) value.push_back(preferred.count(label) ? 1 : 0);
-  return std::make_unique<Oracle>(std::move(spec), std::move(value), false);
+  return std::make_unique<Oracle>(std::move(spec), std::vector<std::vector<double>>{std::move(value)}, false, first);
 }
 
 }  // namespace plumb::feedback

@@ -52,7 +52,7 @@ TEST_CASE("a floor on another reward holds where the reward alone breaks it") {
     std::vector<Constraint> constraints;
     if (constrained)
       constraints.push_back({{"corner", floor}, std::make_unique<PixelReward>(corner)});
-    TuningContext context{toy.policy, toy.reward, *toy.codec, toy.options, &constraints, &toy.features};
+    TuningContext context{toy.policy, &toy.reward, *toy.codec, toy.options, &constraints, &toy.features};
     const auto method = make_method(context);
     RawFeatures features;
     Monitor monitor(context, [] {

@@ -225,7 +225,7 @@ TEST_CASE("every direct method has a gradient; its samples are the rollouts', bi
       const Tensor label = draw_labels(toy.policy.num_classes(), {}, o.seed, items);
       std::vector<Tensor> states;
       const auto keep = [&](int64_t, const Tensor& x_t, const Tensor&, const Tensor&) { states.push_back(x_t); };
-      const Tensor x = toy.policy.sample(items, o.seed, {label}, keep);
+      const Tensor x = toy.policy.sample({o.seed, items}, {label}, keep);
       Tensor wanted = x;
       if (name == "refl") {
         const int64_t m = 4 - static_cast<int64_t>(Philox(o.seed, Stream::kKeptSteps, 7, 0).below(3));
@@ -435,7 +435,7 @@ TEST_CASE("the KL of kept steps, by its two forms") {
     std::iota(items.begin(), items.end(), int64_t{0});
     const nn::Condition condition{draw_labels(toy.policy.num_classes(), {}, o.seed, items)};
     Tensor x_t, output;
-    toy.policy.sample(items, o.seed, condition, [&](int64_t, const Tensor& x, const Tensor& out, const Tensor&) {
+    toy.policy.sample({o.seed, items}, condition, [&](int64_t, const Tensor& x, const Tensor& out, const Tensor&) {
       x_t = x;
       output = out;
     });
@@ -480,10 +480,10 @@ TEST_CASE("rewards without a gradient, and options that fit no chain, are refuse
     CAPTURE(name);
     Toy toy(options_of(name));
     NoGradient honest(false), silent(true);
-    TuningContext context{toy.policy, honest, *toy.codec, toy.options};
+    TuningContext context{toy.policy, &honest, *toy.codec, toy.options};
     const std::string error = refusal([&] { make_method(context); });
     CHECK(error.find("--reward: there is no gradient of no-gradient, which --method " + name) != std::string::npos);
-    TuningContext claimed{toy.policy, silent, *toy.codec, toy.options};
+    TuningContext claimed{toy.policy, &silent, *toy.codec, toy.options};
     const auto method = make_method(claimed);
     REQUIRE(method->collect(claimed, 0));
     CHECK_THROWS_WITH_AS(method->accumulate_gradients(claimed, 0, 0), doctest::Contains("without a gradient"), Error);

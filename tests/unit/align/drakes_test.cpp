@@ -84,7 +84,7 @@ struct MaskedToy {
       : options(o),
         policy(network, &base, std::make_unique<diffusion::MaskedProcess>(o.sampler_steps, std::vector<int64_t>{4, 8}, "toy"), {4, 8},
                PolicyOptions{.num_inference_steps = o.sampler_steps, .needs_density = false, .classes = {}}, at::kCPU),
-        context{policy, reward, *codec, options},
+        context{policy, &reward, *codec, options},
         method(make_method(context)) {}
 
   Tensor gradients() {

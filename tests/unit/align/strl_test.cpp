@@ -242,7 +242,7 @@ TEST_CASE("braid takes a conservative reward, strl any other; truncations and de
   FinetuneOptions o = strl_options();
   Toy toy(o);
   FakeConservative conservative;
-  TuningContext context{toy.policy, conservative, *toy.codec, toy.options};
+  TuningContext context{toy.policy, &conservative, *toy.codec, toy.options};
   CHECK(refusal([&] { make_method(context); }).find("--method braid") != std::string::npos);
   toy.options.method = "braid";
   CHECK(make_method(context)->name() == "braid");
@@ -267,7 +267,7 @@ TEST_CASE("samples that are only looked at end without noise; updates draw it in
   const diffusion::Draws draws{1, {0}};
   CHECK(toy.policy.process().noise(4, draws).defined());
   Tensor before, output;
-  const Tensor x = toy.policy.sample({0}, 1, {at::tensor({1}, at::kLong)}, [&](int64_t, const Tensor& state, const Tensor& out, const Tensor&) {
+  const Tensor x = toy.policy.sample({1, {0}}, {at::tensor({1}, at::kLong)}, [&](int64_t, const Tensor& state, const Tensor& out, const Tensor&) {
     before = state;
     output = out;
   });
@@ -303,7 +303,7 @@ TEST_CASE("a Gaussian under a linear reward moves to mean c / alpha at KL c^2 / 
   policy_options.needs_density = false;
   Policy policy(*network, frozen.get(), schedule, {1}, policy_options, at::kCPU);
   Linear1 reward(c["inputs"]["c"]);
-  TuningContext context{policy, reward, *codec, o};
+  TuningContext context{policy, &reward, *codec, o};
   const auto method = make_method(context);
   nn::AdamW optimizer(policy.trainable(), {.lr = 2e-2});
   double kl = 0;
@@ -317,7 +317,7 @@ TEST_CASE("a Gaussian under a linear reward moves to mean c / alpha at KL c^2 / 
   }
   std::vector<int64_t> items(4000);
   std::iota(items.begin(), items.end(), int64_t{1} << 30);
-  const Tensor x = policy.sample(items, 3, {}, nullptr).flatten().to(at::kDouble);
+  const Tensor x = policy.sample({3, items}, {}, nullptr).flatten().to(at::kDouble);
   MESSAGE("mean ", x.mean().item<double>(), ", sd ", x.std().item<double>(), ", KL ", kl);
   CHECK(x.mean().item<double>() == doctest::Approx(c["expected"]["mean"].get<double>()).epsilon(0.05));
   CHECK(x.std().item<double>() == doctest::Approx(1.0).epsilon(0.08));

@@ -115,7 +115,7 @@ struct Toy {
         schedule(schedule_options()),
         policy(*network, frozen.get(), schedule, {1, 8, 8}, policy_options(o), at::kCPU),
         reward(std::move(f)),
-        context{policy, reward, *codec, options, nullptr, &features},
+        context{policy, &reward, *codec, options, nullptr, &features},
         method(make_method(context)) {}
 
   /// The trained tensors in one row.

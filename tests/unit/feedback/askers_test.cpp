@@ -44,6 +44,36 @@ TEST_SUITE("oracle") {
     }
   }
 
+  TEST_CASE("P16 of preference.json: a class of the preference set is liked, another disliked") {
+    Scene scene(10);
+    const std::vector<int64_t> predicted{1, 3, 4, 7, 8, 9, 0, 1, 2, 9};
+    const io::Manifest scores = make_scores(scene.folder / "scores.h5", scene.samples, [&](int64_t i) {
+      const int64_t c = predicted[static_cast<size_t>(i)];
+      return c == 1 || c == 4 || c == 7 || c == 9 ? 1.0F : 0.0F;
+    });
+    CHECK(ask(scene, "oracle:reward=r>=0.5", &scores) == std::vector<double>{1, -1, 1, 1, -1, 1, -1, 1, -1, 1});
+  }
+
+  TEST_CASE("D09 of preference.json: several rewards by Pareto dominance") {
+    CHECK(pareto_preference({30, 10, 6}, {20, 8, 5}) == 1);
+    CHECK(pareto_preference({20, 8, 5}, {30, 10, 6}) == -1);
+    CHECK(pareto_preference({40, 4, 4}, {30, 10, 6}) == 0);
+    CHECK(pareto_preference({1, 1, 1}, {1, 1, 1}) == 0);
+    Scene scene(6, Mode::kPairs, "all");
+    AskerInput in = scene.input();
+    in.score = [](const std::string& name, const Items& items) {
+      std::vector<double> values;
+      for (int64_t i = 0; i < items.count(); ++i) values.push_back(static_cast<double>(name == "up" ? i : -(i % 3)));
+      return values;
+    };
+    AnswerLog log(scene.record(), scene.session, "r", "x");
+    CHECK(ask_all(*scene.questions, *make_asker("oracle:pareto=up;down", in), log, 9) == End::kAll);
+    for (const LoggedAnswer& a : log.standing()) {
+      const int64_t i = a.items[0], j = a.items[1];
+      CHECK(a.answer.y == (i > j && i % 3 <= j % 3 ? 1 : j > i && j % 3 <= i % 3 ? -1 : 0));
+    }
+  }
+
   TEST_CASE("the error rate is what was asked for, keyed by item and seed, whatever the order or budget") {
     const int64_t n = 4000;
     Scene scene(n);

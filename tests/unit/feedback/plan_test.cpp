@@ -102,4 +102,23 @@ TEST_SUITE("plan") {
     CHECK(again.items() == question.items());
     check_error([] { question_from_json(Json::parse(R"({"question":0,"tiles":[{"item":1,"png":"a*=="}]})"), "q"); }, Exit::kBadInput, "q", "base64");
   }
+
+  TEST_CASE("samples that share a start are compared with one another only") {
+    for (const std::string choose : {"all", "random"}) {
+      const Plan plan = make_plan({Mode::kPairs, choose, choose == "all" ? 0 : 6, 3, 0, 5, 3}, 9, {});
+      CHECK(plan.size() == (choose == "all" ? 9 : 6));
+      CHECK(as_sets(plan).size() == plan.size());
+      for (const auto& pair : plan) CHECK(pair[0] / 3 == pair[1] / 3);
+    }
+    const Plan sets = make_plan({Mode::kRank, "random", 0, 3, 0, 5, 3}, 9, {});
+    CHECK(as_sets(sets) == std::set<std::vector<int64_t>>{{0, 1, 2}, {3, 4, 5}, {6, 7, 8}});
+    check_error([] { make_plan({Mode::kPairs, "diverse", 2, 3, 0, 5, 3}, 9, {}); }, Exit::kUsage, "--choose diverse", "share a start");
+    check_error([] { make_plan({Mode::kRank, "random", 0, 4, 0, 5, 3}, 9, {}); }, Exit::kUsage, "--per-page", "3 samples share a start");
+    check_error([] { make_plan({Mode::kPairs, "random", 10, 3, 0, 5, 3}, 9, {}); }, Exit::kUsage, "--count", "at most 9");
+  }
+
+  TEST_CASE("by value: the highest first, and of equal ones the first") {
+    CHECK(plan_by_value({1, 5, 3, 5}, 3) == Plan{{1}, {3}, {2}});
+    check_error([] { plan_by_value({1}, 2); }, Exit::kUsage, "--count", "there are 1");
+  }
 }

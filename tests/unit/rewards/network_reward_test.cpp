@@ -78,6 +78,10 @@ TEST_CASE("class rewards: softmax of the logits, by class, by name and by label"
   const at::Tensor either = log_p.select(1, 0).exp() + log_p.select(1, 2).exp();
   CHECK(largest_difference(scored("class-prob:" + file + ",0,shoe", images), either) < 1e-5);
   CHECK(largest_difference(scored("class-logp:" + file + ",shoe,0", images), either.log()) < 1e-5);
+  const at::Tensor predicted = log_p.argmax(1), member = (predicted == 0) | (predicted == 2);
+  CHECK(at::equal(scored("class-in:" + file + ",0,shoe", images), member.to(at::kDouble)));
+  CHECK(at::equal(scored("class-in:" + file + ",coat", images), (predicted == 1).to(at::kDouble)));
+  CHECK(at::equal(scored("class-in:" + file, images, label), (predicted == label).to(at::kDouble)));
   const std::string commas = folder / "a,1.h5";
   std::filesystem::copy_file(file, commas);
   CHECK(largest_difference(scored("class-logp:" + commas + ",1", images), log_p.select(1, 1)) < 1e-5);
