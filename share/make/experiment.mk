@@ -10,7 +10,8 @@ export SEEDS
 endif
 RUN = share/examples/$(NAME).sh
 comma := ,
-CELLS := $(shell $(RUN) --cells | tr ' ' ,)
+# $(shell) of GNU make before 4.4 does not see what is set on its command line, so SEEDS is handed over.
+CELLS := $(shell SEEDS="$(SEEDS)" $(RUN) --cells | tr ' ' ,)
 
 .PHONY: page
 page: $(or $(CELL_FILES),$(CELLS))
