@@ -114,7 +114,9 @@ cell() {
   [ ! -e "$row" ] || return 0
   best=$(best_label "offline/$3.csv")
   set -- "$1" "$2" "$3" $(arms "$3" | awk -v arm="$1" '$1 == arm')
-  figures=$(tuned "$1-$2-$3" "$2" "$3" "$best" "$5" --reward "$7" --strl.alpha "$6") || return $?
+  # Not in $(): a signal from Slurm goes to this shell's children, and finetune must be one.
+  tuned "$1-$2-$3" "$2" "$3" "$best" "$5" --reward "$7" --strl.alpha "$6" >"$row.part" || return $?
+  figures=$(cat "$row.part")
   printf '%s\ttrained\t%s\t%s\t%s\n' "$1" "$2" "$3" "$figures" >"$row.part"
   mv "$row.part" "$row"
   step "$1 $2 $3: done"
