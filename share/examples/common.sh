@@ -139,15 +139,17 @@ same_settings() {
 # The script defines methods (a table of NAME, reward, how), reward SEED, by_HOW OPTIONS... for each how (ends with cells/NAME-SEED.json),
 # averages.
 
-# two_rewards SEED DATA ENSEMBLE RECIPE...: the network with a last-layer bonus, and the bootstrap of options ENSEMBLE.
+# two_rewards SEED DATA ENSEMBLE RECIPE...: the network with a last-layer bonus, and the bootstrap of options ENSEMBLE. SCALE, if it is not
+# empty, is C of the one and kappa of the other.
 two_rewards() {
   fit_seed=$1 labelled=$2 ensemble=$3
   shift 3
-  chosen=${SCALE:---choose-scale 0.9}
+  scale="--choose-scale 0.9" kappa="--choose-scale 0.9"
+  [ -z "$SCALE" ] || scale="--scale $SCALE" kappa="--kappa $SCALE"
   [ -e "rewards/bonus-$fit_seed.h5" ] ||
-    quietly reward-train -j 1 "$labelled" "$@" --uncertainty bonus $chosen --seed "$fit_seed" -o "rewards/bonus-$fit_seed.h5"
+    quietly reward-train -j 1 "$labelled" "$@" --uncertainty bonus $scale --seed "$fit_seed" -o "rewards/bonus-$fit_seed.h5"
   [ -e "rewards/boot-$fit_seed.h5" ] ||
-    quietly reward-train -j 1 "$labelled" "$@" --uncertainty bootstrap $ensemble $chosen --seed "$fit_seed" -o "rewards/boot-$fit_seed.h5"
+    quietly reward-train -j 1 "$labelled" "$@" --uncertainty bootstrap $ensemble $kappa --seed "$fit_seed" -o "rewards/boot-$fit_seed.h5"
 }
 
 # expression WORD SEED: the reward expression that a word in the table means; nothing for -.
