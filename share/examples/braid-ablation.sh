@@ -15,18 +15,16 @@
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
 # Source: Uehara et al. 2024 (BRAID).
 set -eu
-name=braid-ablation
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 . "$(dirname "$0")/braid-common.sh"
 UPDATES=${UPDATES:-250 1000 3000}
 ALPHA=${ALPHA:-0.1}
 RUNS=${RUNS:-300}                 # samples of a steered arm, each of 32 chains
-settings="$N|$COUNT|$LABEL_NOISE|$QUANTILE|$MEASURED|$ALPHA|$UPDATES|$RUNS"
-export SEEDS N COUNT LABEL_NOISE QUANTILE MEASURED ALPHA UPDATES RUNS
+settings="N COUNT LABEL_NOISE QUANTILE MEASURED ALPHA UPDATES RUNS"
+export SEEDS $settings
 
 # arm          method  alpha    reward                                       the same on the grid: F C G
 arms() {
-  sed 's/ *#.*//; /^$/d' <<ROWS
+  entries <<ROWS
 strl           strl    $ALPHA   learned:fits/bonus-$1.h5                     rhat 0 -
 bonus-1        braid   $ALPHA   conservative:fits/bonus-$1.h5,scale=1        rhat 1 g
 bonus-2        braid   $ALPHA   conservative:fits/bonus-$1.h5,scale=2        rhat 2 g
@@ -38,7 +36,7 @@ ROWS
 }
 # steering       options of sample; each with the reward of strl and of bonus-2
 steerings() {
-  sed 's/ *#.*//; /^$/d' <<ROWS
+  entries <<ROWS
 fk               --steer fk --particles 32 --alpha $ALPHA --steer-return weighted
 das              --steer das --particles 32 --alpha $ALPHA --steer-return weighted
 svdd             --steer svdd --particles 10 --alpha $ALPHA
@@ -116,7 +114,9 @@ cell() {
   [ ! -e "$row" ] || return 0
   best=$(best_label "offline/$3.csv")
   set -- "$1" "$2" "$3" $(arms "$3" | awk -v arm="$1" '$1 == arm')
-  figures=$(tuned "$1-$2-$3" "$2" "$3" "$best" "$5" --reward "$7" --strl.alpha "$6") || return $?
+  # Not in $(): a signal from Slurm goes to this shell's children, and finetune must be one.
+  tuned "$1-$2-$3" "$2" "$3" "$best" "$5" --reward "$7" --strl.alpha "$6" >"$row.part" || return $?
+  figures=$(cat "$row.part")
   printf '%s\ttrained\t%s\t%s\t%s\n' "$1" "$2" "$3" "$figures" >"$row.part"
   mv "$row.part" "$row"
   step "$1 $2 $3: done"
@@ -141,7 +141,7 @@ steer() {
 }
 
 page() {
-  rows "arm	kind	updates	seed	$measured" >results.tsv
+  gathered "arm	kind	updates	seed	$measured" >results.tsv
   pilot >pilot.tsv
   summary results.tsv 1,2,3 5,6,8,10,11,9,12,7 pilot.tsv >summary.tsv
   { printf 'arm\tseed\tregret\tbound\tcovered\n'; cat exact/bound-*.tsv; } >bound.tsv
@@ -150,8 +150,7 @@ page() {
     $1 !~ /^(strl|bonus-2|boot)$/ { next }
     $2 == "exact" { for (i = 1; i <= n; i++) print $1 " exact", u[i], $5, $8, $10 }
     $2 == "trained" { print $1 " trained", $3, $5, $8, $10 }' results.tsv >figure.tsv
-  report --table figure.tsv --x updates --log-x --y r --y kl --y trap --by series --title "Trained models and the exact optima of their objectives" --svg figures -q -o results.html --force >/dev/null
-  echo "$PWD/results.html"
+  figure --x updates --log-x --y r --y kl --y trap --by series --title "Trained models and the exact optima of their objectives"
 }
 
 study "$@"

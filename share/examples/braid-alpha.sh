@@ -13,13 +13,11 @@
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
 # Source: Uehara et al. 2024 (BRAID).
 set -eu
-name=braid-alpha
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 . "$(dirname "$0")/braid-common.sh"
 ALPHAS=${ALPHAS:-0.05 0.1 0.2 0.5 1}
 UPDATES=${UPDATES:-1000}
-settings="$N|$COUNT|$LABEL_NOISE|$QUANTILE|$MEASURED|$ALPHAS|$UPDATES"
-export SEEDS N COUNT LABEL_NOISE QUANTILE MEASURED ALPHAS UPDATES
+settings="N COUNT LABEL_NOISE QUANTILE MEASURED ALPHAS UPDATES"
+export SEEDS $settings
 
 # arm      method  reward                                     on the grid: F C G
 arms() {
@@ -64,14 +62,16 @@ cell() {
   [ ! -e "$row" ] || return 0
   best=$(best_label "offline/$3.csv")
   set -- "$1" "$2" "$3" $(arms "$3" | awk -v arm="$1" '$1 == arm')
-  figures=$(tuned "$1-$2-$3" "$UPDATES" "$3" "$best" "$5" --reward "$6" --strl.alpha "$2") || return $?
+  # Not in $(): a signal from Slurm goes to this shell's children, and finetune must be one.
+  tuned "$1-$2-$3" "$UPDATES" "$3" "$best" "$5" --reward "$6" --strl.alpha "$2" >"$row.part" || return $?
+  figures=$(cat "$row.part")
   printf '%s\ttrained\t%s\t%s\t%s\n' "$1" "$2" "$3" "$figures" >"$row.part"
   mv "$row.part" "$row"
   step "$1 $2 $3: done"
 }
 
 page() {
-  rows "arm	kind	alpha	seed	$measured" >results.tsv
+  gathered "arm	kind	alpha	seed	$measured" >results.tsv
   pilot >pilot.tsv
   summary results.tsv 1,2,3 5,6,8,10,11,9,12,7 pilot.tsv >summary.tsv
   # Whether E f and the KL fall from each weight to the next, f what is raised; and the largest r less the smallest over weights up to 0.2.
@@ -84,8 +84,7 @@ page() {
     END { flush() }
     function flush() { if (was != "") print was, falls, kls, sprintf("%.3f", hi - lo) }' >monotone.tsv
   awk -F'\t' -v OFS='\t' 'NR == 1 { print "series", "alpha", "r", "kl", "trap"; next } { print $1 " " $2, $3, $5, $8, $10 }' results.tsv >figure.tsv
-  report --table figure.tsv --x alpha --log-x --y r --y kl --y trap --by series --title "The weight of the KL: trained models and exact optima" --svg figures -q -o results.html --force >/dev/null
-  echo "$PWD/results.html"
+  figure --x alpha --log-x --y r --y kl --y trap --by series --title "The weight of the KL: trained models and exact optima"
 }
 
 study "$@"

@@ -1,11 +1,12 @@
-# What the studies of a conservative reward share: braid-ablation.sh, braid-alpha.sh, braid-uncertainty.sh, braid-datasize.sh. Sourced by them.
+# What the studies of a conservative reward share besides common.sh: braid-ablation.sh, braid-alpha.sh, braid-uncertainty.sh,
+# braid-datasize.sh. Sourced by them.
 #
 # The landscape: nine Gaussians on {-3,0,3}^2 are the base model, in closed form. The true reward rises towards the corner (3,3), where it has a
 # trap; the offline data know nothing of that corner, so a learned reward promises most there. On a grid the best model p exp(f / alpha) / Z of
 # any f is a sum, so each run can be held against what it aims at. See plumb-rewards(7), landscape.
 
+. "$(dirname "$0")/common.sh"
 SEEDS=${SEEDS:-1 2 3}
-JOBS=${JOBS:-2}                    # cells at a time, one thread each
 N=${N:-2000}                       # offline items
 COUNT=${COUNT:-4000}               # samples that a model is measured on
 LABEL_NOISE=${LABEL_NOISE:-0.1}
@@ -15,10 +16,8 @@ SAMPLER="--sampler ddpm --variance beta --steps 50"
 FIT="--type regressor --steps 800 --batch-size 256 --lr 3e-3 --lr-warmup 0 --weight-decay 0 --grad-clip 0 --held-out 0 --evaluate-every 1000000"
 TUNE="--full --samples-per-epoch 128 --train-batch-size 128 --batch-size 128 --sampler-steps 50 --lr 2e-3 --grad-clip 1 --monitor-every 0"
 
-root=$(cd "$(dirname "$0")/../.." && pwd)
-PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
-step() { echo "$name: $*" >&2; }
-csv() { env export --to csv --force -q -o "$1" >/dev/null; }   # export is a word of the shell
+folders="models samples offline fits exact rows"
+preparing="base model, grid, offline data, learned rewards"
 
 # The base model, and the grid of 241 x 241 points on [-6,6]^2.
 landscape() {
@@ -65,7 +64,7 @@ means='
   function add(w) { mass += w; r += w * $(at["r"]); rhat += w * $(at["rhat"]); g += w * $(at["g"]); trap += w * $(at["trap"]); valid += w * $(at["valid"])
     above += w * ($(at["r"]) > best) }
   function line(kl) { printf "%.4f\t%.4f\t%.4f\t%s\t%.4f\t%.4f\t%.4f\t%.4f\n", r / mass, rhat / mass, g / mass, kl, (rhat - r) / mass, trap / mass, valid / mass, above / mass }
-  NR == 1 { for (i = 1; i <= NF; i++) { column = $i; sub(/^reward\//, "", column); at[column] = i } next }'
+  '"$header"
 measured="r	rhat	g	kl	gap	trap	valid	above"
 
 # exact CSV ALPHA BEST F C G: the tilt of the base model by column F less C times column G (0: by F alone; F 0: the base model), summed over the grid.
@@ -95,12 +94,9 @@ looked_at() {
 tuned() {
   run=$1 updates=$2 tune_seed=$3 top=$4 method=$5
   shift 5
-  [ -e "models/$run.h5" ] ||
-    finetune --model model.h5 --method "$method" "$@" $TUNE --epochs "$updates" --seed "$tune_seed" --save-every 60 -j 1 -q \
-      -o "models/$run.h5" >/dev/null 2>"models/$run.err" || {
+  tune "models/$run.h5" --model model.h5 --method "$method" "$@" $TUNE --epochs "$updates" --seed "$tune_seed" || {
     status=$?
-    [ "$status" = 4 ] || { step "$run: exit $status: $(tail -n 1 "models/$run.err")"; return "$status"; }
-    step "$run: $(tail -n 1 "models/$run.err")"
+    [ "$status" = 4 ] || return "$status"
     printf -- '-\t-\t-\t-\t-\t-\t-\t-\n'
     return 0
   }
@@ -110,47 +106,23 @@ tuned() {
   drawn "samples/$run.csv" "$top" "$path"
 }
 
-# summary TABLE KEYS COLUMNS PILOT: a mean and half a 95 % t-interval over rows of equal KEYS (numbers of columns, comma-separated) for each of COLUMNS,
-# and the pilot's figure beside it where PILOT (a file of KEYS, then COLUMNS) has one.
-summary() {
-  awk -F'\t' -v OFS='\t' -v keys="$2" -v columns="$3" '
-    BEGIN { nk = split(keys, k, ","); nc = split(columns, c, ","); split("12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262", t, " ") }
-    FILENAME == ARGV[1] { id = $1; for (i = 2; i <= nk; i++) id = id "\t" $i; for (i = 1; i <= nc; i++) pilot[id, i] = $(nk + i); next }
-    FNR == 1 { head = ""; for (i = 1; i <= nk; i++) head = head (i > 1 ? OFS : "") $k[i]; head = head OFS "runs"
-      for (i = 1; i <= nc; i++) head = head OFS $c[i] OFS "+-" OFS "pilot " $c[i]; print head; next }
-    { id = $k[1]; for (i = 2; i <= nk; i++) id = id "\t" $k[i]; if (!(id in runs)) order[++m] = id; runs[id]++
-      for (i = 1; i <= nc; i++) if ($c[i] != "-") { v = $c[i]; n[id, i]++; s[id, i] += v; q[id, i] += v * v } }
-    END { for (j = 1; j <= m; j++) { id = order[j]; out = id OFS runs[id]
-      for (i = 1; i <= nc; i++) { size = n[id, i]; if (!size) { out = out OFS "-" OFS "" OFS pilot[id, i]; continue }
-        mean = s[id, i] / size; var = size > 1 ? (q[id, i] - size * mean * mean) / (size - 1) : 0; if (var < 0) var = 0
-        half = size > 1 ? sprintf("%.3f", (size > 10 ? 2 : t[size - 1]) * sqrt(var / size)) : ""
-        out = out OFS sprintf("%.3f", mean) OFS half OFS pilot[id, i] }
-      print out } }' "$4" "$1"
+# centre_values CSV COLUMN FORMAT: COLUMN at the trap's centre, its median at the other eight, and their ratio.
+centre_values() {
+  awk -F, -v g="$2" -v format="$3" "$header"'
+    $(at["x1"]) == 3 && $(at["x2"]) == 3 { trap = $(at[g]); next }
+    { v[++n] = $(at[g]) }
+    END { for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (v[j] < v[i]) { t = v[i]; v[i] = v[j]; v[j] = t }
+      m = (v[int((n + 1) / 2)] + v[int(n / 2) + 1]) / 2; printf format, trap, m, (m > 0 ? trap / m : 0) }' "$1"
 }
 
-# The rest of a script: its cells, one of them, its base, its page. It defines cells, base (once), seed_base SEED, cell WORDS..., page.
-study() {
-  case ${1-} in
-    --cells) cells; return ;;
-    --base) enter "${2:-runs/$name}"; prepare; return ;;
-    --cell) shift; words=; while [ $# -gt 1 ]; do words="$words $1"; shift; done; enter "$1"; cell $words; return ;;
-    --page) enter "${2:-runs/$name}"; page; return ;;
-    -*) echo "$name: unknown option '$1': see the head of $0" >&2; exit 2 ;;
-  esac
-  enter "${1:-runs/$name}"
-  [ -e settings ] || echo "$settings" >settings
-  [ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
-  step "1/3 base model, grid, offline data, learned rewards"
-  prepare
-  step "2/3 $(cells | wc -l) cells, $JOBS at a time"
-  cells | xargs -P "$JOBS" -I '{}' sh -c '"$0" --cell $1 "$2"' "$self" '{}' "$PWD" || step "some cells did not finish: run this again"
-  step "3/3 the page"
-  page
+# figure OPTIONS...: the page, of figure.tsv.
+figure() {
+  report --table figure.tsv "$@" --svg figures -q -o results.html --force >/dev/null
+  echo "$PWD/results.html"
 }
-enter() { mkdir -p "$1" && cd "$1" && mkdir -p models samples offline fits exact rows; }
+
+# A study defines base SEED too: what its cells need of a seed.
 prepare() {
   landscape
-  for seed in $SEEDS; do echo "$seed"; done | xargs -P "$JOBS" -I '{}' sh -c '"$0" --cell base "$1" "$2"' "$self" '{}' "$PWD"
+  each_seed --cell base
 }
-# rows HEAD: the rows of all cells under a line of names.
-rows() { printf '%s\n' "$1"; cat rows/*.tsv; }

@@ -12,13 +12,11 @@
 #
 # Run it again: finished cells are kept; delete the folder to start anew.
 set -eu
-name=braid-datasize
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 . "$(dirname "$0")/braid-common.sh"
 SIZES=${SIZES:-100 300 1000 3000 10000}
 ALPHA=${ALPHA:-0.1}
-settings="$SIZES|$LABEL_NOISE|$QUANTILE|$MEASURED|$ALPHA"
-export SEEDS SIZES LABEL_NOISE QUANTILE MEASURED ALPHA
+settings="SIZES LABEL_NOISE QUANTILE MEASURED ALPHA"
+export SEEDS $settings
 
 cells() { for seed in $SEEDS; do for n in $SIZES; do echo "$n $seed"; done; done; }
 base() { for n in $SIZES; do offline "$1" "$n" "offline/$1-$n.h5"; done; }
@@ -32,10 +30,7 @@ cell() {
   model=fits/bonus-$1-$2.h5
   fit "offline/$2-$1.h5" "$2" "$model" --uncertainty bonus --scale 1 --bonus-lambda 0.1
   for what in grid centres; do looked_at "$what.h5" "exact/$what-$1-$2.csv" "rhat=learned:$model" "g=uncertainty:$model,scale=1"; done
-  at_modes=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) { c = $i; sub(/^reward\//, "", c); at[c] = i } next }
-    $(at["x1"]) == 3 && $(at["x2"]) == 3 { trap = $(at["g"]); next } { v[++n] = $(at["g"]) }
-    END { for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (v[j] < v[i]) { t = v[i]; v[i] = v[j]; v[j] = t }
-      printf "%.5f\t%.5f", trap, (v[4] + v[5]) / 2 }' "exact/centres-$1-$2.csv")
+  at_modes=$(centre_values "exact/centres-$1-$2.csv" g '%.5f\t%.5f')
   for c in 0 1 2 3; do printf '%s\t%s\t%s\t%s\t' "$c" "$1" "$2" "$at_modes"; exact "exact/grid-$1-$2.csv" "$ALPHA" "$best" rhat "$c" g; done >"$row.part"
   rm -f "exact/grid-$1-$2.csv"
   mv "$row.part" "$row"
@@ -43,12 +38,12 @@ cell() {
 }
 
 page() {
-  rows "C	n	seed	g at trap	g elsewhere	$measured" >results.tsv
+  gathered "C	n	seed	g at trap	g elsewhere	$measured" >results.tsv
   : >pilot.tsv
   summary results.tsv 1,2 6,7,9,11,12,4,5 pilot.tsv >summary.tsv
   awk -F'\t' -v OFS='\t' 'NR == 1 { print "series", "n", "r", "trap", "margin"; next } { print "C = " $1, $2, $6, $11, $4 / $5 }' results.tsv >figure.tsv
-  report --table figure.tsv --x n --log-x --y r --y trap --y margin --by series --title "More offline data: true reward, share in the trap, bonus in the trap over elsewhere" --svg figures -q -o results.html --force >/dev/null
-  echo "$PWD/results.html"
+  figure --x n --log-x --y r --y trap --y margin --by series \
+    --title "More offline data: true reward, share in the trap, bonus in the trap over elsewhere"
 }
 
 study "$@"

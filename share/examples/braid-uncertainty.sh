@@ -14,18 +14,16 @@
 # Run it again: finished cells are kept; delete the folder to start anew.
 # Source: Uehara et al. 2024 (BRAID), its two uncertainties; frozen random networks: Osband et al. 2018, "Randomized prior functions".
 set -eu
-name=braid-uncertainty
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 . "$(dirname "$0")/braid-common.sh"
 SIZES=${SIZES:-200 2000}
 GP_ITEMS=${GP_ITEMS:-500}         # the exact process takes so many at most
 ALPHA=${ALPHA:-0.1}
-settings="$SIZES|$GP_ITEMS|$COUNT|$LABEL_NOISE|$QUANTILE|$MEASURED|$ALPHA"
-export SEEDS SIZES GP_ITEMS COUNT LABEL_NOISE QUANTILE MEASURED ALPHA
+settings="SIZES GP_ITEMS COUNT LABEL_NOISE QUANTILE MEASURED ALPHA"
+export SEEDS $settings
 
 # fit          options of reward-train
 fits() {
-  sed 's/ *#.*//; /^$/d' <<ROWS
+  entries <<ROWS
 bonus-0.001    --uncertainty bonus --scale 1 --bonus-lambda 0.001
 bonus-0.1      --uncertainty bonus --scale 1 --bonus-lambda 0.1
 bonus-1        --uncertainty bonus --scale 1 --bonus-lambda 1
@@ -43,7 +41,7 @@ penalties() {
     boot*) echo "min penalty=min"; echo "kappa=1 kappa=1"; echo "kappa=2 kappa=2" ;;
   esac
 }
-column() { echo "g_$1" | tr = _; }
+column() { echo "g_$1" | tr '=' _; }
 # The figures of a pilot on other networks and seeds: fit, penalty, n; r.
 pilot() {
   sed 's/  */	/g' <<'ROWS'
@@ -72,7 +70,7 @@ cell() {
   [ ! -e "$row" ] || return 0
   best=$(best_label "offline/$3-$2.csv")
   model=fits/$1-$2-$3.h5
-  set -- "$1" "$2" "$3" "$(fits | awk -v fit="$1" '$1 == fit { sub(/^[^ ]+ */, ""); print }')"
+  set -- "$1" "$2" "$3" "$(entry fits "$1")"
   case $1 in gp) FIT="--type regressor --held-out 0" ;; esac
   [ "$1" != gp ] || [ "$2" -gt "$GP_ITEMS" ] || set -- "$1" "$2" "$3" "--uncertainty gp --scale 1"
   if [ "$1" = gp ]; then
@@ -85,7 +83,7 @@ cell() {
   penalties "$1" | while read -r title _; do
     g=$(column "$title")
     table=exact/$1-$2-$3
-    ratio=$(centre_values "$table-centres.csv" "$g")
+    ratio=$(centre_values "$table-centres.csv" "$g" '%.4f\t%.4f\t%.3g')
     rank=$(trap_rank "$table-p-pre-$3.csv" "$g")
     covered=$(coverage "$table-p-pre-$3.csv" "$g")
     # The column g of the row is this penalty, whatever its fit.
@@ -98,36 +96,26 @@ cell() {
   step "$1 $2 $3: done"
 }
 
-# g at the trap's centre, its median at the other eight, and their ratio.
-centre_values() {
-  awk -F, -v g="$2" '
-    NR == 1 { for (i = 1; i <= NF; i++) { c = $i; sub(/^reward\//, "", c); at[c] = i } next }
-    $(at["x1"]) == 3 && $(at["x2"]) == 3 { trap = $(at[g]); next }
-    { v[++n] = $(at[g]) }
-    END { for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (v[j] < v[i]) { t = v[i]; v[i] = v[j]; v[j] = t }
-      m = (v[int((n + 1) / 2)] + v[int(n / 2) + 1]) / 2; printf "%.4f\t%.4f\t%.3g", trap, m, (m > 0 ? trap / m : 0) }' "$1"
-}
 # The chance that g of a draw in the trap is above that of one elsewhere (area under the ROC curve), ties by halves.
 trap_rank() {
-  awk -F, -v g="$2" 'NR == 1 { for (i = 1; i <= NF; i++) { c = $i; sub(/^reward\//, "", c); at[c] = i } next } { print $(at[g]), $(at["trap"]) }' "$1" | sort -g |
+  awk -F, -v g="$2" "$header"' { print $(at[g]), $(at["trap"]) }' "$1" | sort -g |
     awk '{ if ($1 != last) { close_group(); last = $1 } if ($2 > 0) t++; else o++ } END { close_group(); printf "%.4f", (traps * others > 0 ? area / (traps * others) : 0) }
       function close_group() { area += t * (others + o / 2); traps += t; others += o; t = o = 0 }'
 }
 # The share of the base model's draws on which |r - rhat| <= g, all of them and those in the trap.
 coverage() {
-  awk -F, -v g="$2" 'NR == 1 { for (i = 1; i <= NF; i++) { c = $i; sub(/^reward\//, "", c); at[c] = i } next }
+  awk -F, -v g="$2" "$header"'
     { off = $(at["r"]) - $(at["rhat"]); if (off < 0) off = -off; hit = off <= $(at[g]); n++; all += hit; if ($(at["trap"]) > 0) { m++; trap += hit } }
     END { printf "%.4f\t%.4f", all / n, (m ? trap / m : 0) }' "$1"
 }
 
 page() {
-  rows "fit	penalty	n	seed	g at trap	g elsewhere	ratio	AUROC	coverage	coverage in trap	$measured" >results.tsv
+  gathered "fit	penalty	n	seed	g at trap	g elsewhere	ratio	AUROC	coverage	coverage in trap	$measured" >results.tsv
   pilot >pilot.tsv
   summary results.tsv 1,2,3 11,15,16,14,17,5,6,7,8,9,10 pilot.tsv >summary.tsv
   awk -F'\t' -v OFS='\t' 'NR == 1 { print "uncertainty", "AUROC", "r", "trap"; next }
     $3 == 2000 && ($2 == "C=2" || $2 == "kappa=2") && $1 ~ /^(bonus-0.1|gp|boot-(3|10)-b[03])$/ { print $1 " " $2, $8, $11, $16 }' results.tsv >figure.tsv
-  report --table figure.tsv --x AUROC --y r --y trap --by uncertainty --marks --title "Ranking the trap, and what the best model makes of it" --svg figures -q -o results.html --force >/dev/null
-  echo "$PWD/results.html"
+  figure --x AUROC --y r --y trap --by uncertainty --marks --title "Ranking the trap, and what the best model makes of it"
 }
 
 study "$@"

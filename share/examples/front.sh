@@ -13,17 +13,18 @@
 #
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
 set -eu
+. "$(dirname "$0")/common.sh"
 
 # name    expression                                        what else sample and finetune are told
 rewards() {
-  sed 's/ *#.*//; /^$/d' <<ROWS
+  entries <<ROWS
 shoes     class-logp:$classifier,5,7,9                      --class none    # sandal, sneaker or boot, from a model asked for nothing
 detail    jpeg-incompressibility
 ROWS
 }
 # name        what else finetune is told
 trainings() {
-  sed 's/ *#.*//; /^$/d' <<ROWS
+  entries <<ROWS
 short         --epochs $((EPOCHS / 4))
 middle        --epochs $((EPOCHS / 2))
 long          --epochs $EPOCHS
@@ -34,7 +35,7 @@ ROWS
 }
 # training    how its model is sampled
 points() {
-  sed 's/ *#.*//; /^$/d' <<'ROWS'
+  entries <<'ROWS'
 short
 middle
 long
@@ -54,7 +55,6 @@ kl-strong
 ROWS
 }
 SEEDS=${SEEDS:-1 2 3}
-JOBS=${JOBS:-2}                   # cells at a time, one thread each
 METHOD=${METHOD:---method draft --draft.k 1 --eta 0}
 EPOCHS=${EPOCHS:-16}               # of the longest run, 2 updates each
 SAMPLES=${SAMPLES:-32}            # an epoch
@@ -62,14 +62,13 @@ COUNT=${COUNT:-500}               # samples of a point
 REAL=${REAL:-2000}                # real images that recall and the like are measured against
 SAMPLER=${SAMPLER:---sampler ddim --eta 1 --steps 20}
 
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-root=$(cd "$(dirname "$0")/../.." && pwd)
-PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
+settings="METHOD EPOCHS SAMPLES COUNT REAL SAMPLER"
+export SEEDS $settings
+folders="models samples scores features points"
+preparing="real images and the shipped model"
 model=$root/share/models/fashion-mnist.h5
 classifier=$root/share/models/fashion-mnist-classifier.h5
 data=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
-step() { echo "front: $*" >&2; }
-field() { "$1" | awk -v name="$2" '$1 == name { sub(/^[^ ]+ */, ""); print }'; }
 
 # Real images that recall, coverage and the spectra are measured against, and their features.
 reference() {
@@ -84,7 +83,7 @@ measure() {
   shift 3
   [ ! -e "points/$point.json" ] || return 0
   sample --model "$from" -n "$COUNT" --seed 7 $SAMPLER "$@" -j 1 -q -o "samples/$point.h5" --force |
-    score --reward "$(field rewards "$trained" | sed 's/ .*//')" $(others "$trained") -j 1 -q -o "scores/$point.h5" --force |
+    score --reward "$(entry rewards "$trained" | sed 's/ .*//')" $(others "$trained") -j 1 -q -o "scores/$point.h5" --force |
     diversity --metric vendi --metric pairwise --metric spectral --no-per-class --reference real-features.h5 --bootstrap 20 \
       --save-features "features/$point.h5" --force -j 1 -q |
     evaluate-fid --metric fid --metric prdc --reference real-features.h5 -j 1 -q -o "points/$point.json" --force >/dev/null
@@ -92,25 +91,20 @@ measure() {
 # The rewards that are not trained, to see what becomes of them.
 others() { rewards | awk -v own="$1" '$1 != own { print "--reward " $2 }'; }
 
-base() { measure "$1" "$1-base" "$model" $(field rewards "$1" | sed 's/^[^ ]* *//'); }
+base() { measure "$1" "$1-base" "$model" $(entry rewards "$1" | sed 's/^[^ ]* *//'); }
 
 # cell REWARD TRAINING SEED: one run of finetune, and every point that is sampled from its model.
 cell() {
   reward=$1 training=$2 seed=$3
   name=$reward-$training-$seed
-  options=$(field trainings "$training")
+  options=$(entry trainings "$training")
   [ -n "$options" ] || { step "no training '$training'"; return 2; }
-  set -- $(field rewards "$reward")
+  set -- $(entry rewards "$reward")
   [ $# -gt 0 ] || { step "no reward '$reward'"; return 2; }
   expression=$1
   shift
-  [ -e "models/$name.h5" ] ||
-    finetune --model "$model" --reward "$expression" "$@" $METHOD --samples-per-epoch "$SAMPLES" --sampler-steps 20 --seed "$seed" \
-      --monitor-every 0 $options --save-every 60 -j 1 -q -o "models/$name.h5" >/dev/null 2>"models/$name.err" || {
-    status=$?  # 75: stopped with a checkpoint, the next call goes on
-    step "$name: exit $status: $(tail -n 1 "models/$name.err")"
-    return "$status"
-  }
+  tune "models/$name.h5" --model "$model" --reward "$expression" "$@" $METHOD --samples-per-epoch "$SAMPLES" --sampler-steps 20 \
+    --seed "$seed" --monitor-every 0 $options
   class=$*
   points | while read -r from how; do
     [ "$from" = "$training" ] || continue
@@ -133,24 +127,6 @@ cells() {
     rewards | while read -r reward _; do trainings | while read -r training _; do echo "$reward $training $seed"; done; done
   done
 }
+prepare() { reference; for reward in $(rewards | awk '{ print $1 }'); do base "$reward"; done; }
 
-enter() { mkdir -p "$1" && cd "$1" && mkdir -p models samples scores features points; }
-
-case ${1-} in
-  --cells) cells; exit ;;
-  --base) enter "${2:-runs/front}"; reference; for reward in $(rewards | awk '{ print $1 }'); do base "$reward"; done; exit ;;
-  --cell) enter "$5"; cell "$2" "$3" "$4"; exit ;;
-  --page) enter "${2:-runs/front}"; page; exit ;;
-  -*) echo "front: unknown option '$1': see the head of $0" >&2; exit 2 ;;
-esac
-enter "${1:-runs/front}"
-settings="$METHOD|$EPOCHS|$SAMPLES|$COUNT|$REAL|$SAMPLER"
-[ -e settings ] || echo "$settings" >settings
-[ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
-export SEEDS METHOD EPOCHS SAMPLES COUNT REAL SAMPLER
-step "1/3 real images and the shipped model"
-"$self" --base "$PWD"
-step "2/3 $(cells | wc -l) cells, $JOBS at a time"
-cells | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$4" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
-step "3/3 the page"
-page
+study "$@"

@@ -12,11 +12,12 @@
 #
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
 set -eu
+. "$(dirname "$0")/common.sh"
 
 # name            what the cell says to finetune besides the common settings. A row may be left out with #.
 # Learning rates are the published ones: TDPO takes several times as many steps an epoch.
-rows() {
-  sed 's/ *#.*//; /^$/d' <<'ROWS'
+methods() {
+  entries <<'ROWS'
 ddpo-is           --method ddpo-is --lr 3e-4
 ddpo-columns      --method ddpo-is --lr 1e-4 --update-order columns --advantage-clip 0   # TDPO without its critic
 dpok-0.02         --method dpok --lr 3e-4 --kl-coef 0.02
@@ -27,7 +28,6 @@ tdpo-r-dormant    --method tdpo-r --lr 1e-4 $CRITIC --tdpo.reset dormant --tdpo.
 ROWS
 }
 SEEDS=${SEEDS:-1 2 3}
-JOBS=${JOBS:-2}                   # cells at a time, one thread each
 # Detail, as long as the picture is still taken for what was asked for: kilobytes as JPEG + 0.05 x nats of the classifier.
 GOLD=${GOLD:-jpeg-incompressibility + 0.05*class-logp}
 LABELS=${LABELS:-300}             # a fifth of them held out
@@ -41,27 +41,26 @@ CRITIC=${CRITIC:---tdpo.critic-init default --tdpo.critic-lr 1e-3}
 COMMON=${COMMON:---timestep-fraction 0.5 --monitor-n 128}
 MONITOR_EPOCHS=${MONITOR_EPOCHS:-4}
 
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-root=$(cd "$(dirname "$0")/../.." && pwd)
-PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
+settings="GOLD LABELS NOISE NETWORK EPOCHS SAMPLES STEPS CRITIC COMMON"
+export SEEDS MONITOR_EPOCHS $settings
+folders="cells proxies"
+preparing="labels and proxies"
 model=$root/share/models/fashion-mnist.h5
-step() { echo "overoptimisation: $*" >&2; }
-quietly() { "$@" -q -j 1 >/dev/null; }
 
 # Samples with their true reward that no proxy is fitted to.
 test_set() {
   [ ! -e proxies/test.h5 ] || return 0
-  mkdir -p proxies
-  quietly sample --model "$model" -n 1000 --seed 999 --sampler ddim --steps "$STEPS" -o proxies/test-samples.h5 --force
-  quietly score proxies/test-samples.h5 --reward "gold=$GOLD" -o proxies/test.h5 --force
+  quietly sample --model "$model" -n 1000 --seed 999 --sampler ddim --steps "$STEPS" -j 1 -o proxies/test-samples.h5 --force
+  quietly score proxies/test-samples.h5 --reward "gold=$GOLD" -j 1 -o proxies/test.h5 --force
 }
 
 # proxy SEED: the labels of that seed, and the network fitted to them.
 proxy() {
   [ ! -e "proxies/$1.h5" ] || return 0
   test_set
-  quietly sample --model "$model" -n "$LABELS" --seed "$((1000 + $1))" --sampler ddim --steps "$STEPS" -o "proxies/$1-samples.h5" --force
-  quietly score "proxies/$1-samples.h5" --reward "gold=$GOLD" -o "proxies/$1-labels.h5" --force
+  quietly sample --model "$model" -n "$LABELS" --seed "$((1000 + $1))" --sampler ddim --steps "$STEPS" -j 1 \
+    -o "proxies/$1-samples.h5" --force
+  quietly score "proxies/$1-samples.h5" --reward "gold=$GOLD" -j 1 -o "proxies/$1-labels.h5" --force
   reward-train "proxies/$1-labels.h5" --type regressor --label-noise "$NOISE" --network "$NETWORK" --held-out 0.2 --seed "$1" \
     --batch-size 32 --steps 300 --lr-warmup 30 --evaluate-every 5 --patience 20 --test proxies/test.h5 -q -j 1 -o "proxies/$1.h5" >"proxies/$1.json"
   step "proxy $1: rank correlation with gold on 1000 other samples $(sed -n 's/.*"test":{[^{}]*"spearman":\([-0-9.]*\).*/\1/p' "proxies/$1.json" | cut -c1-5)"
@@ -69,27 +68,23 @@ proxy() {
 
 # cell NAME SEED: one run of finetune. Updates an epoch differ between methods, epochs between evaluations do not.
 cell() {
+  proxy "$2"
   [ ! -e "cells/$1-$2.h5" ] || return 0
-  options=$(rows | awk -v name="$1" '$1 == name { sub(/^[^ ]+ */, ""); print }')
+  options=$(entry methods "$1")
   [ -n "$options" ] || { step "no row '$1'"; return 2; }
   set -- "$1" "$2" $(eval "echo $options $COMMON")
   name=$1 seed=$2
   shift 2
   plan=$(finetune --model "$model" --reward "learned:proxies/$seed.h5" --epochs 1 --samples-per-epoch "$SAMPLES" --sampler-steps "$STEPS" \
     "$@" --dry-run -q | sed -n 's/.*"updates_per_epoch":\([0-9]*\).*/\1/p')
-  finetune --model "$model" --reward "learned:proxies/$seed.h5" --gold "gold=$GOLD" --seed "$seed" --epochs "$EPOCHS" \
-    --samples-per-epoch "$SAMPLES" --sampler-steps "$STEPS" --monitor-every "$((plan * MONITOR_EPOCHS))" "$@" \
-    --save-every 60 -j 1 -q -o "cells/$name-$seed.h5" >/dev/null 2>"cells/$name-$seed.err" || {
-    status=$?  # 75: stopped with a checkpoint, the next call goes on
-    step "$name-$seed: exit $status: $(tail -n 1 "cells/$name-$seed.err")"
-    return "$status"
-  }
+  tune "cells/$name-$seed.h5" --model "$model" --reward "learned:proxies/$seed.h5" --gold "gold=$GOLD" --seed "$seed" --epochs "$EPOCHS" \
+    --samples-per-epoch "$SAMPLES" --sampler-steps "$STEPS" --monitor-every "$((plan * MONITOR_EPOCHS))" "$@"
   step "$name-$seed: $(sed -n 's/.*"verdict":"\([^"]*\)".*/\1/p' "cells/$name-$seed.h5.jsonl")"
 }
 
 page() {
   set --
-  for name in $(rows | awk '{ print $1 }'); do
+  for name in $(methods | awk '{ print $1 }'); do
     for seed in $SEEDS; do [ ! -e "cells/$name-$seed.h5" ] || set -- "$@" "cells/$name-$seed.h5"; done
   done
   [ $# -gt 0 ] || { step "no cell is finished"; return 1; }
@@ -111,27 +106,8 @@ page() {
   echo "$PWD/page.html"
 }
 
-cells() { rows | while read -r name _; do for seed in $SEEDS; do echo "$name $seed"; done; done; }
+cells() { entry_cells methods; }
+prepare() { for seed in $SEEDS; do proxy "$seed"; done; }
 
-enter() { mkdir -p "$1/cells" "$1/proxies" && cd "$1"; }
-
-case ${1-} in
-  --cells) cells; exit ;;
-  --cell) enter "$4"; proxy "$3"; cell "$2" "$3"; exit ;;
-  --proxy) enter "$3"; proxy "$2"; exit ;;
-  --page) enter "${2:-runs/overoptimisation}"; page; exit ;;
-  -*) echo "overoptimisation: unknown option '$1': see the head of $0" >&2; exit 2 ;;
-esac
-enter "${1:-runs/overoptimisation}"
-settings="$GOLD|$LABELS|$NOISE|$NETWORK|$EPOCHS|$SAMPLES|$STEPS|$CRITIC|$COMMON"
-[ -e settings ] || echo "$settings" >settings
-[ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
-
-step "1/3 labels and proxies"
-for seed in $SEEDS; do proxy "$seed"; done
-step "2/3 $(cells | wc -l) cells, $JOBS at a time"
-export SEEDS GOLD LABELS NOISE NETWORK EPOCHS SAMPLES STEPS CRITIC COMMON MONITOR_EPOCHS
-# By seed, so that whole sets of methods are there early.
-cells | sort -s -k2,2n | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
-step "3/3 the table and the page"
-page
+case ${1-} in --proxy) enter "$3"; proxy "$2"; exit ;; esac
+study "$@"

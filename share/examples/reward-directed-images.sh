@@ -14,10 +14,11 @@
 #
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
 set -eu
+. "$(dirname "$0")/common.sh"
 
 # target, in terms of what a seed's pseudo-labels are: mean, std, min, max and quantiles
 targets() {
-  sed 's/ *#.*//; /^$/d' <<'ROWS'
+  entries <<'ROWS'
 q05
 q50
 q95
@@ -27,7 +28,6 @@ max+4std
 ROWS
 }
 SEEDS=${SEEDS:-1}                      # of the labelled images, networks and samples
-JOBS=${JOBS:-2}                        # cells at a time, one thread each
 DEVICE=${DEVICE:-cpu}                  # of training and sampling
 STRENGTHS=${STRENGTHS:-1 2 4}          # of guidance; 1: none
 REWARD=${REWARD:-jpeg-incompressibility}
@@ -37,12 +37,13 @@ STEPS=${STEPS:-2000}                   # of 64 images, from the shipped model
 COUNT=${COUNT:-128}                    # samples of a target and strength
 SAMPLER=${SAMPLER:---sampler ddim --eta 1 --steps 40}
 
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-root=$(cd "$(dirname "$0")/../.." && pwd)
-PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
+settings="REWARD LABELLED NOISE STEPS COUNT SAMPLER"
+export SEEDS DEVICE STRENGTHS $settings
+folder=runs/images
+folders="base cells"
+preparing="rewards and models"
 shipped=$root/share/models/fashion-mnist.h5
 images=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
-step() { echo "reward-directed-images: $*" >&2; }
 # statistic KEY: mean, std, min, max, or a quantile, of the column in the manifest of scores on standard input.
 statistic() { sed "s/.*\"n\":[0-9]*,\"mean\"/\"mean\"/; s/.*\"$1\":\\([-0-9.e+]*\\).*/\\1/"; }
 
@@ -91,7 +92,7 @@ cell() {
   n=$(($(targets | wc -l) * COUNT))
   sample --model "base/model-$2.h5" --class none --target "$list" --guidance-scale "$1" -n "$n" --seed "$2" $SAMPLER --device "$DEVICE" -j 1 -q -o "cells/$name-samples.h5" --force |
     score --reward "truth=$REWARD" --reward "predicted=learned:base/reward-$2.h5" -j 1 -q -o "cells/$name-scores.h5" --force >/dev/null || return
-  env export "cells/$name-scores.h5" --to csv -q -o "cells/$name.csv.part" --force >/dev/null
+  csv "cells/$name.csv.part" "cells/$name-scores.h5"
   mv "cells/$name.csv.part" "cells/$name.csv"
   step "strength $1, seed $2: done"
 }
@@ -101,10 +102,9 @@ collect() {
   printf 'strength\tseed\tname\ttarget\ttruth\ttruth_sd\tpredicted\tpredicted_sd\tgap\n'
   cells | while read -r strength seed; do
     [ -e "cells/$strength-$seed.csv" ] || continue
-    awk -F, -v OFS='\t' -v strength="$strength" -v seed="$seed" -v names="$(targets | paste -sd' ' -)" '
-      NR == 1 { for (i = 1; i <= NF; ++i) at[$i] = i; next }
+    awk -F, -v OFS='\t' -v strength="$strength" -v seed="$seed" -v names="$(targets | paste -sd' ' -)" "$header"'
       {
-        k = $at["target"]; t = $at["reward/truth"]; p = $at["reward/predicted"]
+        k = $at["target"]; t = $at["truth"]; p = $at["predicted"]
         if (!(k in n)) order[++targets] = k
         ++n[k]; st[k] += t; tt[k] += t * t; sp[k] += p; pp[k] += p * p
       }
@@ -129,23 +129,6 @@ page() {
 }
 
 cells() { for seed in $SEEDS; do for strength in $STRENGTHS; do echo "$strength $seed"; done; done; }
-enter() { mkdir -p "$1/base" "$1/cells" && cd "$1"; }
+prepare() { for seed in $SEEDS; do base "$seed"; done; }
 
-case ${1-} in
-  --cells) cells; exit ;;
-  --base) enter "${2:-runs/images}"; for seed in $SEEDS; do base "$seed"; done; exit ;;
-  --cell) enter "$4"; cell "$2" "$3"; exit ;;
-  --page) enter "${2:-runs/images}"; page; exit ;;
-  -*) echo "reward-directed-images: unknown option '$1': see the head of $0" >&2; exit 2 ;;
-esac
-enter "${1:-runs/images}"
-settings="$REWARD|$LABELLED|$NOISE|$STEPS|$COUNT|$SAMPLER"
-[ -e settings ] || echo "$settings" >settings
-[ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
-export SEEDS JOBS DEVICE STRENGTHS REWARD LABELLED NOISE STEPS COUNT SAMPLER
-step "1/3 rewards and models"
-"$self" --base "$PWD"
-step "2/3 $(cells | wc -l) cells, $JOBS at a time"
-cells | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
-step "3/3 table and page"
-page
+study "$@"

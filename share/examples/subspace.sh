@@ -15,17 +15,17 @@
 #
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
 set -eu
+. "$(dirname "$0")/common.sh"
 
 # name       network                                                                             what else pretrain is told
 networks() {
-  sed 's/ *#.*//; /^$/d' <<'ROWS'
+  entries <<'ROWS'
 subspace     {"type":"subspace","config":{"subspace_dim":16}}                   --prediction-type sample --min-snr-gamma 1e6   # the loss of the noise
 residual     {"type":"subspace","config":{"subspace_dim":16,"residual":true}}   --prediction-type sample --min-snr-gamma 1e6
 mlp          {"type":"mlp","config":{"hidden":[512,512]}}                       --prediction-type epsilon --min-snr-gamma 0
 ROWS
 }
 SEEDS=${SEEDS:-1 2 3 4 5}                   # of A, theta, all data, weights and samples
-JOBS=${JOBS:-2}                             # cells at a time, one thread each
 UNLABELLED=${UNLABELLED:-65536}
 LABELLED=${LABELLED:-1024}
 TARGETS=${TARGETS:-0,1,2,4,8,12,16}
@@ -33,11 +33,10 @@ STEPS=${STEPS:-5000}                        # of 256 items: 20 passes
 COUNT=${COUNT:-1000}                        # samples of a target
 LEVELS=${LEVELS:-200}                       # noise levels, and steps of the sampler
 
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-root=$(cd "$(dirname "$0")/../.." && pwd)
-PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
-step() { echo "subspace: $*" >&2; }
-quietly() { "$@" -q -j 1 >/dev/null; }
+settings="UNLABELLED LABELLED TARGETS STEPS COUNT LEVELS"
+export SEEDS $settings
+folders="data cells"
+preparing="data and reward estimates"
 
 # generate SEED: truth-SEED.csv (a line a coordinate: theta, then the row of A) and the items. Random numbers: L'Ecuyer 1988 (Comm. ACM 31,
 # 742), the same in every awk; normal ones by Marsaglia's polar method; A by Gram and Schmidt, twice for the rounding.
@@ -101,7 +100,8 @@ data() {
   for part in labelled unlabelled; do ingest "data/$part-$1.csv" --format numbers -q -o "data/$part-$1.h5" --force >/dev/null; done
   score "data/labelled-$1.h5" --reward "truth=off-support:data/truth-$1.csv" --noise 0.1 --seed "$1" -j 1 -q -o "data/labels-$1.h5" --force |
     reward-train --type regressor --network linear --ridge 1 --held-out 0 -j 1 -q -o "data/ridge-$1.h5" --force >/dev/null
-  quietly score "data/unlabelled-$1.h5" --reward "reward=learned:data/ridge-$1.h5" --noise 0.125 --seed "$1" -o "data/pseudo-$1.h5" --force
+  quietly score "data/unlabelled-$1.h5" --reward "reward=learned:data/ridge-$1.h5" --noise 0.125 --seed "$1" -j 1 \
+    -o "data/pseudo-$1.h5" --force
   rm "data/labelled-$1.csv" "data/unlabelled-$1.csv"
   step "data of seed $1: done"
 }
@@ -110,16 +110,16 @@ data() {
 cell() {
   name=$1-$2
   [ ! -e "cells/$name.csv" ] || return 0
-  line=$(networks | awk -v name="$1" '$1 == name')
+  line=$(entry networks "$1")
   [ -n "$line" ] || { step "no network '$1'"; return 2; }
   seed=$2 truth=off-support:data/truth-$2.csv
   set -- $line
-  echo "$2" >"cells/$name.json"
-  shift 2
+  echo "$1" >"cells/$name.json"
+  shift
   [ -e "cells/$name.h5" ] ||
     quietly pretrain "data/pseudo-$seed.h5" --condition reward --denoiser "cells/$name.json" "$@" --label-drop 0 --steps "$STEPS" --batch-size 256 --lr 1e-3 \
       --num-train-timesteps "$LEVELS" --beta-schedule linear --beta-start $(awk -v T="$LEVELS" 'BEGIN { print 0.1 / T, "--beta-end", 20 / T }') \
-      --set-alpha-to-one --seed "$seed" --log-every 100 --save-every 60 -o "cells/$name.h5" || {
+      --set-alpha-to-one --seed "$seed" --log-every 100 --save-every 60 -j 1 -o "cells/$name.h5" || {
     status=$?  # 75: stopped with a checkpoint, the next call goes on
     step "$name: exit $status"
     return "$status"
@@ -133,7 +133,7 @@ cell() {
     mlp-*) ;;
     *) diversity "cells/$name-samples.h5" --metric subspace --features raw --subspace "data/truth-$seed.csv" -j 1 -q >"cells/$name-subspace.json" ;;
   esac
-  env export "cells/$name-scores.h5" --to csv -q -o "cells/$name.csv.part" --force >/dev/null
+  csv "cells/$name.csv.part" "cells/$name-scores.h5"
   mv "cells/$name.csv.part" "cells/$name.csv"
   step "$name: done"
 }
@@ -201,23 +201,6 @@ page() {
 }
 
 cells() { for seed in $SEEDS; do networks | while read -r name _; do echo "$name $seed"; done; done; }
-enter() { mkdir -p "$1/data" "$1/cells" && cd "$1"; }
+prepare() { for seed in $SEEDS; do data "$seed"; done; }
 
-case ${1-} in
-  --cells) cells; exit ;;
-  --base) enter "${2:-runs/subspace}"; for seed in $SEEDS; do data "$seed"; done; exit ;;
-  --cell) enter "$4"; cell "$2" "$3"; exit ;;
-  --page) enter "${2:-runs/subspace}"; page; exit ;;
-  -*) echo "subspace: unknown option '$1': see the head of $0" >&2; exit 2 ;;
-esac
-enter "${1:-runs/subspace}"
-settings="$UNLABELLED|$LABELLED|$TARGETS|$STEPS|$COUNT|$LEVELS"
-[ -e settings ] || echo "$settings" >settings
-[ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
-export SEEDS UNLABELLED LABELLED TARGETS STEPS COUNT LEVELS
-step "1/3 data and reward estimates"
-"$self" --base "$PWD"
-step "2/3 $(cells | wc -l) cells, $JOBS at a time"
-cells | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
-step "3/3 table and page"
-page
+study "$@"

@@ -9,14 +9,15 @@
 #   DATA=FOLDER SEEDS="1 2 3" JOBS=4 share/examples/...        where the measurements are; fewer seeds; more at a time
 #   share/examples/tfbind8.sh --cells                          names of the cells, a line each: METHOD SEED
 #   share/examples/tfbind8.sh --base FOLDER                    the model; --cell METHOD SEED FOLDER: one cell, for make and Slurm
-#   share/examples/tfbind8.sh --page FOLDER                    (share/make/tfbind8.mk, share/slurm/tfbind8.sbatch)
+#   share/examples/tfbind8.sh --page FOLDER                    (share/make/tfbind8.mk, share/slurm/experiment.sbatch)
 #
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
 set -eu
+. "$(dirname "$0")/common.sh"
 
 # name            reward            how
-rows() {
-  sed 's/ *#.*//; /^$/d' <<'ROWS'
+methods() {
+  entries <<'ROWS'
 pretrained        -                 sample
 strl              learned           tune --method strl
 braid-bonus       conservative      tune --method braid
@@ -31,7 +32,6 @@ das-bonus         conservative      sample --steer das --particles $PARTICLES --
 ROWS
 }
 SEEDS=${SEEDS:-1 2 3 4 5}          # draw the labels' subset, the reward's weights, and every sample
-JOBS=${JOBS:-2}                    # cells at a time, one thread each
 DATA=${DATA:-runs/data}
 QUANTILE=${QUANTILE:-0.6}          # labels at or below it are the offline data
 LABELS=${LABELS:-2000}             # of these, for the reward; 0 = all
@@ -45,13 +45,12 @@ GUIDE=${GUIDE:-20}
 TARGET=${TARGET:-0.8}              # what the model conditioned on predicted reward is asked for; the best label is 0.48
 PRETRAIN=${PRETRAIN:-8000}         # steps of the diffusion model
 
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-root=$(cd "$(dirname "$0")/../.." && pwd)
-PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
+settings="QUANTILE LABELS ALPHA SCALE UPDATES STEPS COUNT PARTICLES GUIDE TARGET PRETRAIN"
+export SEEDS DATA $settings
+folders="cells rewards"
+preparing="the model of all sequences, and the rewards"
 case $DATA in /*) ;; *) DATA=$PWD/$DATA ;; esac
 truth=table:$DATA/six6.csv
-step() { echo "tfbind8: $*" >&2; }
-quietly() { "$@" -q >/dev/null; }
 
 # The model of all sequences, and the labelled data set.
 base() {
@@ -64,13 +63,8 @@ base() {
 
 # The two rewards of a seed, which see labels below the quantile only.
 reward() {
-  recipe="--type regressor --network reward.json --below $QUANTILE --labels $LABELS --held-out 0.1 --epochs 200 --batch-size 128
-    --evaluate-every 50 --patience 20 --lr 2e-3 --weight-decay 0.01"
-  chosen=${SCALE:---choose-scale 0.9}
-  [ -e "rewards/bonus-$1.h5" ] ||
-    quietly reward-train -j 1 all.h5 $recipe --uncertainty bonus $chosen --seed "$1" -o "rewards/bonus-$1.h5"
-  [ -e "rewards/boot-$1.h5" ] ||
-    quietly reward-train -j 1 all.h5 $recipe --uncertainty bootstrap --members 5 --prior-scale 1 $chosen --seed "$1" -o "rewards/boot-$1.h5"
+  two_rewards "$1" all.h5 "--members 5 --prior-scale 1" --type regressor --network reward.json --below "$QUANTILE" --labels "$LABELS" \
+    --held-out 0.1 --epochs 200 --batch-size 128 --evaluate-every 50 --patience 20 --lr 2e-3 --weight-decay 0.01
 }
 
 # A seed's offline labels as CSV: as many as the reward gets, below the quantile. For a model that is trained on labels alone.
@@ -80,17 +74,6 @@ offline() {
     { s[NR] = $1; v[NR] = $2 }
     END { m = int(q * NR); if (n == 0 || n > m) n = m; srand(seed)
           for (i = m; i > m - n; --i) { j = 1 + int(rand() * i); t = s[j]; s[j] = s[i]; s[i] = t; t = v[j]; v[j] = v[i]; v[i] = t; print s[i], v[i] } }'
-}
-
-rewards() { echo "$SEEDS" | tr ' ' '\n' | xargs -P "$JOBS" -I @ "$self" --reward @ "$PWD"; }
-
-# The reward expression of a row, for a seed.
-expression() {
-  case $1 in
-    learned) echo "learned:rewards/bonus-$2.h5" ;;
-    conservative) echo "conservative:rewards/bonus-$2.h5" ;;
-    conservative-boot) echo "conservative:rewards/boot-$2.h5" ;;
-  esac
 }
 
 # draw NAME SEED MODEL OPTIONS...: samples of a cell, their truth, and what the rewards think of them.
@@ -104,101 +87,52 @@ draw() {
   mv "cells/$name-$seed.json.part" "cells/$name-$seed.json"
 }
 
-# cell METHOD SEED
-cell() {
-  [ ! -e "cells/$1-$2.json" ] || return 0
-  line=$(rows | awk -v name="$1" '$1 == name { sub(/^[^ ]+ */, ""); print }')
-  [ -n "$line" ] || { step "no method '$1'"; return 2; }
-  method=$1 seed=$2
-  set -- $(eval "echo $line")
-  reward=$(expression "$1" "$seed") how=$2
-  shift 2
-  case $how in
-    sample) draw "$method" "$seed" base.h5 ${reward:+--reward "$reward"} "$@" ;;
-    tune)
-      [ -e "cells/$method-$seed.h5" ] ||
-        finetune --model base.h5 --reward "$reward" --full "$@" --epochs "$UPDATES" --samples-per-epoch 128 --train-batch-size 128 \
-          --batch-size 128 --sampler-steps "$STEPS" --lr 1e-3 --strl.alpha "$ALPHA" --seed "$seed" --monitor-every "$UPDATES" --monitor-n 512 --monitor-features raw \
-          --gold "truth=$truth,value" --save-every 60 -j 1 -q -o "cells/$method-$seed.h5" >/dev/null 2>"cells/$method-$seed.err" || {
-        status=$?  # 75: stopped with a checkpoint, the next call goes on
-        step "$method-$seed: exit $status: $(tail -n 1 "cells/$method-$seed.err")"
-        return "$status"
-      }
-      draw "$method" "$seed" "cells/$method-$seed.h5"
-      ;;
-    conditional)
-      if ! [ -e "cells/$method-$seed.h5" ]; then
-        offline "$seed" >"cells/$method-$seed.csv"
-        quietly ingest "cells/$method-$seed.csv" --alphabet dna --sequence-column sequence --value-column value --class-quantiles 0.5,0.9 \
-          -o "cells/$method-$seed-data.h5" --force
-        quietly pretrain -j 1 "cells/$method-$seed-data.h5" --denoiser denoiser.json --steps "$PRETRAIN" --batch-size 256 --seed "$seed" --save-every 60 \
-          -o "cells/$method-$seed.h5"
-      fi
-      draw "$method" "$seed" "cells/$method-$seed.h5" --class 2 --guidance-scale 3
-      ;;
-    pseudo)
-      [ -e "cells/$method-$seed.h5" ] ||
-        score all.h5 --reward "$reward" --noise 0.05 --seed "$seed" -j 1 -q -o "cells/$method-$seed-labels.h5" --force |
-        pretrain --condition reward --denoiser denoiser.json --steps "$PRETRAIN" --batch-size 256 --seed "$seed" --save-every 60 -j 1 -q \
-          -o "cells/$method-$seed.h5" >/dev/null
-      draw "$method" "$seed" "cells/$method-$seed.h5" --target "$TARGET" --guidance-scale 2
-      ;;
-  esac
-  step "$method-$seed: done"
+# How a method draws: from the model of all sequences, maybe steered; from a tuned one; from one that knows labels, or predictions, as
+# its condition.
+by_sample() { draw "$method" "$seed" base.h5 ${reward:+--reward "$reward"} "$@"; }
+by_tune() {
+  tune "cells/$method-$seed.h5" --model base.h5 --reward "$reward" --full "$@" --epochs "$UPDATES" --samples-per-epoch 128 \
+    --train-batch-size 128 --batch-size 128 --sampler-steps "$STEPS" --lr 1e-3 --strl.alpha "$ALPHA" --seed "$seed" \
+    --monitor-every "$UPDATES" --monitor-n 512 --monitor-features raw --gold "truth=$truth,value"
+  draw "$method" "$seed" "cells/$method-$seed.h5"
+}
+by_conditional() {
+  if ! [ -e "cells/$method-$seed.h5" ]; then
+    offline "$seed" >"cells/$method-$seed.csv"
+    quietly ingest "cells/$method-$seed.csv" --alphabet dna --sequence-column sequence --value-column value --class-quantiles 0.5,0.9 \
+      -o "cells/$method-$seed-data.h5" --force
+    quietly pretrain -j 1 "cells/$method-$seed-data.h5" --denoiser denoiser.json --steps "$PRETRAIN" --batch-size 256 --seed "$seed" \
+      --save-every 60 -o "cells/$method-$seed.h5"
+  fi
+  draw "$method" "$seed" "cells/$method-$seed.h5" --class 2 --guidance-scale 3
+}
+by_pseudo() {
+  [ -e "cells/$method-$seed.h5" ] ||
+    score all.h5 --reward "$reward" --noise 0.05 --seed "$seed" -j 1 -q -o "cells/$method-$seed-labels.h5" --force |
+    pretrain --condition reward --denoiser denoiser.json --steps "$PRETRAIN" --batch-size 256 --seed "$seed" --save-every 60 -j 1 -q \
+      -o "cells/$method-$seed.h5" >/dev/null
+  draw "$method" "$seed" "cells/$method-$seed.h5" --target "$TARGET" --guidance-scale 2
 }
 
-# field FILE KEY: the first number under a key.
-field() { tr ',{' '\n\n' <"$1" | sed -n "s/^\"$2\":\\([-0-9.e+]*\\)}*\$/\\1/p" | head -n 1; }
-
-# A row a cell: results.tsv. The columns of an exported table of scores are in the order of their names.
-collect() {
-  {
-    printf 'method\tseed\ttruth\tmedian\tq90\treplicate\tpredicted\tgap\tuncertainty\tabove_best_label\tpath_kl\thamming\tunique\tkmer_divergence\n'
-    best=$(sed 1d "$DATA/six6.csv" | cut -d , -f 2 | LC_ALL=C sort -g | awk -v q="$QUANTILE" '{ v[NR] = $1 } END { print v[int(q * NR)] }')
-    cells | while read -r method seed; do
-      name=cells/$method-$seed
-      [ -e "$name.json" ] || continue
-      kl=$([ ! -e "$name.h5.jsonl" ] || sed -n 's/.*"kl":\([-0-9.e+]*\).*/\1/p' "$name.h5.jsonl" | tail -n 1)
-      env export "$name-scores.h5" --to csv -q -o "$name.csv" --force >/dev/null
-      head -n 1 "$name.csv" | grep -q 'sequence,.*predicted.*,.*replicate.*,.*truth.*,.*uncertainty' || { step "$name.csv: other columns than expected"; return 1; }
-      cut -d , -f 2- "$name.csv" | sed 1d | awk -F, -v OFS=, '{ print $(NF - 3), $(NF - 2), $(NF - 1), $NF }' | LC_ALL=C sort -t , -k 3,3g |
-        awk -F, -v OFS='\t' -v best="$best" -v method="$method" -v seed="$seed" -v kl="$kl" -v hamming="$(field "$name.json" value)" \
-          -v unique="$(field "$name.json" unique)" -v js="$(field "$name.json" kmer_divergence)" '
-          { p += $1; r += $2; t[NR] = $3; truth += $3; u += $4; above += $3 > best }
-          END { n = NR
-            print method, seed, truth / n, t[int((n + 1) / 2)], t[int(0.9 * n)], r / n, p / n, (p - truth) / n, u / n, above / n, kl, hamming, unique, js }'
-    done
-  } >results.tsv
+# One row of results.tsv, see method_rows.
+scored='sequence,.*predicted.*,.*replicate.*,.*truth.*,.*uncertainty'
+averages() {
+  awk -F, -v OFS='\t' -v best="$best" "$@" '
+    { p += $1; r += $2; t[NR] = $3; truth += $3; u += $4; above += $3 > best }
+    END { n = NR
+      print method, seed, truth / n, t[int((n + 1) / 2)], t[int(0.9 * n)], r / n, p / n, (p - truth) / n, u / n, above / n, kl, hamming,
+        unique, divergence }'
 }
 
 page() {
-  collect
-  report --table results.tsv --x predicted --y truth --y replicate --y hamming --by method --marks --svg figures --tsv tables \
-    --title "Offline design on TF-Bind-8: what the reward promised and what was measured" -q -o page.html --force >/dev/null
-  cut -f 1-4,6,8 tables/means-results.tsv | column -t -s "$(printf '\t')" >&2
-  echo "$PWD/page.html"
+  best=$(sed 1d "$DATA/six6.csv" | cut -d , -f 2 | LC_ALL=C sort -g | awk -v q="$QUANTILE" '{ v[NR] = $1 } END { print v[int(q * NR)] }')
+  method_rows "method	seed	truth	median	q90	replicate	predicted	gap	uncertainty	above_best_label	path_kl	hamming	unique	kmer_divergence"
+  method_page 1-4,6,8 --y replicate --y hamming --title "Offline design on TF-Bind-8: what the reward promised and what was measured"
 }
 
-cells() { rows | while read -r name _; do for seed in $SEEDS; do echo "$name $seed"; done; done; }
-enter() { mkdir -p "$1/cells" "$1/rewards" && cd "$1"; }
+cells() { entry_cells methods; }
+cell() { method_cell "$@"; }
+prepare() { base; each_seed --reward; }
 
-case ${1-} in
-  --cells) cells; exit ;;
-  --base) enter "${2:-runs/tfbind8}"; base; rewards; exit ;;
-  --cell) enter "$4"; reward "$3"; cell "$2" "$3"; exit ;;
-  --reward) enter "$3"; reward "$2"; exit ;;
-  --page) enter "${2:-runs/tfbind8}"; page; exit ;;
-  -*) echo "tfbind8: unknown option '$1': see the head of $0" >&2; exit 2 ;;
-esac
-enter "${1:-runs/tfbind8}"
-settings="$QUANTILE|$LABELS|$ALPHA|$SCALE|$UPDATES|$STEPS|$COUNT|$PARTICLES|$GUIDE|$TARGET|$PRETRAIN"
-[ -e settings ] || echo "$settings" >settings
-[ "$(cat settings)" = "$settings" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
-export SEEDS DATA QUANTILE LABELS ALPHA SCALE UPDATES STEPS COUNT PARTICLES GUIDE TARGET PRETRAIN
-step "1/3 the model of all sequences, and the rewards"
-base
-rewards
-step "2/3 $(cells | wc -l) cells, $JOBS at a time"
-cells | sort -s -k2,2n | xargs -P "$JOBS" -L 1 sh -c '"$0" --cell "$2" "$3" "$1"' "$self" "$PWD" || step "some cells did not finish: run this again"
-step "3/3 the table and the page"
-page
+case ${1-} in --reward) enter "$3"; reward "$2"; exit ;; esac
+study "$@"

@@ -4,22 +4,18 @@
 #   make -f share/make/overoptimisation.mk -j16 SEEDS="1 2 3 4 5" OUT=runs/five
 #
 # Its settings (GOLD, LABELS, EPOCHS, ...) are environment variables, see the head of the script.
-OUT ?= runs/overoptimisation
+NAME = overoptimisation
 SEEDS ?= 1 2 3
-export SEEDS
-RUN = share/examples/overoptimisation.sh
-CELLS := $(shell $(RUN) --cells | sed 's/ /-/')
-SEED = $(lastword $(subst -, ,$*))
-
-.PHONY: page
-page: $(CELLS:%=$(OUT)/cells/%.h5)
-	@$(RUN) --page $(OUT)
+# A cell is one file here, and waits for the proxy of its own seed only.
+CELL_FILES = $(patsubst %,$(OUT)/cells/%.h5,$(subst $(comma),-,$(CELLS)))
+include $(dir $(lastword $(MAKEFILE_LIST)))experiment.mk
 
 $(OUT)/proxies/test.h5:
 	@$(RUN) --proxy $(firstword $(SEEDS)) $(OUT)
 $(OUT)/proxies/%.h5: | $(OUT)/proxies/test.h5
 	@$(RUN) --proxy $* $(OUT)
 
+SEED = $(lastword $(subst -, ,$*))
 .SECONDARY:
 .SECONDEXPANSION:
 $(OUT)/cells/%.h5: | $(OUT)/proxies/$$(lastword $$(subst -, ,$$*)).h5
