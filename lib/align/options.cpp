@@ -7,6 +7,7 @@
 #include "align/stop_rules.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "feedback/asker.h"
 
 namespace plumb::align {
 namespace {
@@ -98,6 +99,8 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
   if (o.ask.step == !o.ask.who.empty())
     throw Error(Exit::kUsage, "--ask", o.ask.step ? "does not go with --step, which reads answers" : "says who answers, and is needed " + with,
                 o.ask.step ? "leave one out" : "--ask page, or --step with the output of feedback on the input");
+  if (!o.ask.step)
+    feedback::asker_name(o.ask.who);  // refuses one that there is not
   if (o.ask.step)
     refuse_if_set(was_set, {"share-start"}, "with --step, whose samples say it themselves");
   if (o.ask.step)

@@ -77,10 +77,11 @@ Policy::Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::
       alpha_next.push_back(i + 1 < timesteps_.size() ? schedule.alpha_cumprod(timesteps_[i + 1]) : 1.0);
     else
       alpha_next.push_back(schedule.alpha_cumprod(schedule.previous_timestep(t, options.num_inference_steps)));
-    if (!(alpha_next.back() > alpha.back()))
+    const bool idle = !(alpha_next.back() > alpha.back());  // the last of all T, where the schedule has set_alpha_to_one false
+    if (idle && options.needs_density)
       throw Error(Exit::kUsage, "--sampler-steps", cat("the step from timestep ", t, " does nothing"),
                   "the model's schedule must have steps_offset 1");
-    const bool density = beta || (options.eta > 0 && alpha_next.back() < 1.0);
+    const bool density = beta || (options.eta > 0 && alpha_next.back() < 1.0 && !idle);
     density_.push_back(density);
     if (!density && options.needs_density)
       throw Error(Exit::kUsage, "--sampler-steps", cat("the step from timestep ", t, " has no noise, so no density"),

@@ -58,7 +58,7 @@ struct ReferenceKl {
 class Policy {
  public:
   /// reference null: the network with its adapter scaled to 0. Both must outlive this. Throws Error(kUsage) for a
-  /// schedule one of whose steps does nothing and, with needs_density, for eta = 0 and for a step without noise.
+  /// schedule one of whose steps does nothing, for eta = 0 and for a step without noise, all of them with needs_density only.
   Policy(nn::Denoiser& network, nn::Denoiser* reference, const diffusion::NoiseSchedule& schedule,
          const std::vector<int64_t>& item_shape, const PolicyOptions& options, at::Device device);
   /// The same for a chain of another kind. Throws Error(kUsage) with needs_density: only DDIM's log-probabilities are known here.

@@ -71,7 +71,7 @@ SAMPLER=${SAMPLER:---sampler dpm-solver++ --steps 20}
 LIKED=${LIKED:-5,7,9}
 MODEL=${MODEL:-$root/share/models/fashion-mnist.h5}
 CLASSIFIER=${CLASSIFIER:-}         # of the simulated user; empty: the shipped one
-DATA=${DATA:-}                     # empty: Fashion-MNIST's training set
+DATA=${DATA:-}                     # images of an IDX file; empty: Fashion-MNIST's training set
 
 settings="ROUNDS EVERY PER_ROUND STEPS LEVELS BATCH LR COUNT SAMPLER LIKED MODEL CLASSIFIER DATA"
 export SETS SEEDS $settings
@@ -83,25 +83,20 @@ likes="class-in:$CLASSIFIER,$LIKED"
 all_rows() { for table in $SETS; do "$table"; done; }
 
 prepare() {
-  [ -e data.h5 ] || {
-    if [ -n "$DATA" ]; then ln -sf "$DATA" data.h5; else quietly ingest "$fashion/train-images-idx3-ubyte.gz" -o data.h5; fi
-  }
+  [ -e data.h5 ] || quietly ingest "${DATA:-$fashion/train-images-idx3-ubyte.gz}" -o data.h5
   # Another network, other weights and half of the images as the user's.
-  [ -e second.h5 ] || quietly reward-train data.h5 --network cnn --epochs 4 --labels 20000 --seed 11 --held-out 0.1 -j "$JOBS" -o second.h5
-  [ -e liked.h5 ] || quietly ingest_liked
+  [ -e second.h5 ] || quietly reward-train data.h5 --network cnn --epochs 3 --labels 20000 --seed 11 --held-out 0.1 -j "$JOBS" -o second.h5
+  [ -e liked.h5 ] || quietly ingest "${DATA:-$fashion/train-images-idx3-ubyte.gz}" $(echo "$LIKED" | sed 's/[^,]*/--class &/g; s/,/ /g') --limit 2000 -o liked.h5
   [ -e liked-features.h5 ] || quietly evaluate-fid liked.h5 --features classifier:second.h5 --save-features liked-features.h5 -j 1
 }
-ingest_liked() {
-  set -- $(echo "$LIKED" | sed 's/[^,]*/--class &/g; s/,/ /g')
-  ingest data.h5 "$@" --limit 2000 -o liked.h5 "$@"
-}
-
-# evaluate NAME MODEL LABELS: a row of rows/NAME.tsv.
+# evaluate NAME MODEL: cells/NAME-classes.json and cells/NAME.json, the last to appear.
 evaluate() {
   [ ! -e "cells/$1.json" ] || return 0
-  sample --model "$2" --class none -n "$COUNT" --seed 77 $SAMPLER -j 1 -q -o "cells/$1-samples.h5" --force |
-    diversity --features classifier:second.h5 --metric class-coverage --class-coverage.classes "$LIKED" --class-coverage.classifier second.h5 --no-per-class -j 1 -q |
-    evaluate-fid --features classifier:second.h5 --reference liked-features.h5 --metric fid --metric inception-score -j 1 -q -o "cells/$1.json" --force >/dev/null
+  sample --model "$2" --class none -n "$COUNT" --seed 77 $SAMPLER -j 1 -q -o "cells/$1-samples.h5" --force >"cells/$1-samples.json"
+  diversity --features classifier:second.h5 --metric class-coverage --class-coverage.classes "$LIKED" --no-per-class -j 1 -q -o "cells/$1-classes.json" --force \
+    <"cells/$1-samples.json" >/dev/null
+  evaluate-fid --features classifier:second.h5 --reference liked-features.h5 --metric fid --metric inception-score -j 1 -q -o "cells/$1.json" --force \
+    <"cells/$1-samples.json" >/dev/null
 }
 
 # cell ARM SEED
@@ -139,6 +134,9 @@ cell() {
   step "$arm, seed $seed: done"
 }
 
+class_distance() { sed -n 's/.*"class_distance":{"value":\([-0-9.e+]*\).*/\1/p; s/.*"class_distance":\([-0-9.e+]*\).*/\1/p' | head -n 1; }
+inception() { tr -d ' \n' | sed -n 's/.*"inception-score":{"value":\([-0-9.e+]*\).*/\1/p'; }
+
 # A row a cell and evaluation.
 collect() {
   printf 'arm\tseed\tlabels\tsuccess\tcoverage\tleast\tspread\tfid\tinception\n'
@@ -148,8 +146,9 @@ collect() {
       name=$arm-$seed-$round
       [ "$round" != 0 ] || name=base
       [ ! -e "cells/$name.json" ] || printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$arm" "$seed" $((round * PER_ROUND)) \
-        "$(number "cells/$name.json" success)" "$(number "cells/$name.json" coverage)" "$(number "cells/$name.json" min_share)" \
-        "$(number "cells/$name.json" within_class_distance)" "$(number "cells/$name.json" fid)" "$(number "cells/$name.json" inception_score)"
+        "$(number "cells/$name-classes.json" value)" "$(number "cells/$name-classes.json" normalised_entropy)" \
+        "$(number "cells/$name-classes.json" min_share)" "$(class_distance <"cells/$name-classes.json")" \
+        "$(number "cells/$name.json" value)" "$(inception <"cells/$name.json")"
       round=$((round + EVERY))
     done
   done

@@ -56,7 +56,7 @@ OracleSpec parse(std::string text) {
     for (const std::string& name : split(text.substr(7), ';')) spec.pareto.push_back(trim(name));
     return spec;
   }
-  if (text.rfind("reward=", 0) != 0) refuse("'" + text + "' is none of label=, reward= and pareto=");
+  if (text.rfind("reward=", 0) != 0) refuse("'" + text + "' is neither label= nor reward= nor pareto=");
   spec.reward = text.substr(7);
   const size_t at = spec.reward.find_last_of("<>");
   if (at != std::string::npos && at > 0) {

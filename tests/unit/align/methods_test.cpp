@@ -30,7 +30,7 @@ TEST_CASE("before the first update the ratio of every policy gradient is 1, and 
   REQUIRE(first.method->collect(first.context, 0));
   for (const std::string& name : method_names()) {
     CAPTURE(name);
-    if (!needs_density(options_of(name)))
+    if (!needs_density(options_of(name)) || learns_from_answers(options_of(name)))
       continue;
     Toy toy(options_of(name));
     CHECK(toy.method->name() == name);

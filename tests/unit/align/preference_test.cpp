@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include <ATen/ATen.h>
+#include <doctest/doctest.h>
 
 #include "align/pair_loss.h"
 #include "align/papa_loss.h"
@@ -14,7 +15,6 @@
 #include "diffusion/aig.h"
 #include "diffusion/process.h"
 #include "diffusion/transition.h"
-#include "doctest.h"
 #include "nn/adamw.h"
 #include "nn/layers.h"
 

@@ -1,0 +1,210 @@
+// Methods that learn from answers, on a toy: what they learn from an artefact of answers, in chunks of any size, and go on from a checkpoint.
+// SPDX-License-Identifier: Apache-2.0
+#include "align/online.h"
+
+#include <cmath>
+
+#include <doctest/doctest.h>
+
+#include "../io/scratch.h"
+#include "align/papa.h"
+#include "align/tuning_state.h"
+#include "core/error.h"
+#include "toy.h"
+
+using namespace plumb;
+using namespace plumb::align;
+
+namespace {
+
+FinetuneOptions options_of(const std::string& method) {
+  FinetuneOptions o = toy_options();
+  o.method = method;
+  o.reward.clear();
+  o.gold.clear();
+  o.ask.step = true;
+  o.ask.mode = method == "papa" || method == "epapa" ? "single" : "pairs";
+  o.ask.share_start = method == "d3po" ? 2 : 1;
+  o.train_batch_size = 1;
+  o.batch_size = 8;
+  o.papa.timesteps = 5;
+  o.papa.k = 300;
+  o.max_step_gain = 0;
+  return o;
+}
+
+/// A toy whose first eight samples, drawn by itself, were judged: the even ones are liked, or better than the next.
+struct Judgement {
+  explicit Judgement(const FinetuneOptions& o) : toy(o) {
+    RolloutRequest request;
+    request.items = {0, 1, 2, 3, 4, 5, 6, 7};
+    request.seed = o.seed;
+    request.batch_size = 8;
+    request.share_start = o.ask.share_start;
+    request.keep_chain = false;
+    const Rollout rollout = *roll_out(toy.policy, *toy.codec, request);
+    const io::Json space{{"type", "image"}, {"shape", {1, 8, 8}}};
+    io::H5Writer samples(folder / "samples.h5");
+    samples.create("images", io::Type::kU8, {1, 8, 8});
+    nn::append_rows(samples, "images", rollout.stored);
+    samples.create("label", io::Type::kI64, {});
+    nn::append_rows(samples, "label", rollout.condition.label);
+    const io::Manifest of_samples = io::commit_artefact(
+        samples, io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "samples"}, {"count", 8}, {"space", space}, {"seed", o.seed}, {"first", 0}, {"share_start", o.ask.share_start}}));
+    io::H5Writer feedback(folder / "feedback.h5");
+    const std::vector<float> y{1, -1, 1, -1, 1, -1, 1, -1};
+    const std::vector<int64_t> all{0, 1, 2, 3, 4, 5, 6, 7}, rater(8, 0);
+    if (o.ask.mode == "single") {
+      feedback.write("item", io::Type::kI64, {8}, all.data());
+      feedback.write("y", io::Type::kF32, {8}, y.data());
+      feedback.write("rater", io::Type::kI64, {8}, rater.data());
+    } else {
+      feedback.write("pair", io::Type::kI64, {4, 2}, all.data());
+      feedback.write("pair_y", io::Type::kF32, {4}, std::vector<float>(4, 1).data());
+      feedback.write("pair_rater", io::Type::kI64, {4}, rater.data());
+    }
+    asking.answers = io::commit_artefact(feedback, io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "feedback"}, {"count", 8}, {"inputs", {{"samples", of_samples.json()}}}}));
+    toy.context.asking = &asking;
+  }
+  Tensor gradient(int64_t index = 0) {
+    toy.zero_grad();
+    log = toy.method->accumulate_gradients(toy.context, 0, index);
+    return toy.gradients();
+  }
+
+  test::Scratch folder;
+  AskingContext asking;
+  Toy toy;
+  UpdateLog log;
+};
+
+}  // namespace
+
+TEST_SUITE("online") {
+  TEST_CASE("the model before the first update: no distance, no margin") {
+    for (const std::string method : {"papa", "epapa", "d3po", "diffusion-dpo"}) {
+      CAPTURE(method);
+      Judgement j(options_of(method));
+      REQUIRE(j.toy.method->collect(j.toy.context, 0));
+      CHECK(j.toy.method->updates_per_epoch() > 0);
+      CHECK(j.gradient().norm().item<double>() > 0);
+      const auto& values = j.log.values();
+      if (method == "papa" || method == "epapa") {
+        CHECK(values.at("gap_to_base") == 0.0);
+        CHECK(values.at("liked") == 0.5);
+        CHECK(values.at("error_liked") > 0);
+        CHECK(values.count("error_disliked") == 0);  // safe: no steps of disliked samples
+      } else {
+        CHECK(values.at("loss") == doctest::Approx(std::log(2.0)).epsilon(1e-6));
+        CHECK(std::abs(values.at("margin")) < 1e-6);
+        CHECK(values.at("pairs") == 4);
+      }
+    }
+  }
+
+  TEST_CASE("the rows of a network pass change nothing but rounding") {
+    for (const std::string method : {"papa", "d3po", "diffusion-dpo"}) {
+      CAPTURE(method);
+      std::vector<Tensor> gradients;
+      for (const int64_t rows : {2, 64}) {
+        FinetuneOptions o = options_of(method);
+        o.papa.batch = 2;
+        o.batch_size = rows;
+        Judgement j(o);
+        if (method != "d3po") j.toy.disturb();  // d3po's samples are of these very weights
+        REQUIRE(j.toy.method->collect(j.toy.context, 0));
+        gradients.push_back(j.gradient());
+      }
+      CHECK((gradients[0] - gradients[1]).norm().item<double>() < 1e-4 * gradients[1].norm().item<double>());
+    }
+  }
+
+  TEST_CASE("a small step against the gradient lowers the loss by its square") {
+    for (const std::string method : {"papa", "epapa", "d3po", "diffusion-dpo"}) {
+      CAPTURE(method);
+      FinetuneOptions o = options_of(method);
+      if (method == "papa") o.papa.preset = "parity";
+      Judgement j(o);
+      REQUIRE(j.toy.method->collect(j.toy.context, 0));
+      j.toy.disturb(0.01);
+      const Tensor g = j.gradient(1);
+      const auto loss_at = [&](double step) {
+        const at::NoGradGuard no_grad;
+        int64_t at = 0;
+        for (const auto& [name, tensor] : j.toy.policy.trainable()) {
+          Tensor t = tensor;
+          t.add_(g.slice(0, at, at + t.numel()).reshape(t.sizes()), step);
+          at += t.numel();
+        }
+        const at::AutoGradMode on(true);
+        j.gradient(1);
+        return j.log.values().at("loss");
+      };
+      const double norm = g.norm().item<double>(), size = 0.02 / norm;
+      const double up = loss_at(size), down = loss_at(-2 * size);
+      CHECK((up - down) / (2 * size * norm * norm) == doctest::Approx(1.0).epsilon(0.02));
+    }
+  }
+
+  TEST_CASE("samples that are another's are refused by d3po, whose chains they are") {
+    Judgement j(options_of("d3po"));
+    j.toy.disturb();
+    CHECK_THROWS_WITH_AS(j.toy.method->collect(j.toy.context, 0), doctest::Contains("are not what this model draws"), Error);
+  }
+
+  TEST_CASE("a round that was collected goes on from a checkpoint; the buffer is kept between rounds") {
+    for (const std::string method : {"papa", "d3po", "diffusion-dpo"}) {
+      CAPTURE(method);
+      Judgement first(options_of(method)), second(options_of(method));
+      REQUIRE(first.toy.method->collect(first.toy.context, 0));
+      nn::Checkpoint checkpoint;
+      first.toy.method->save(checkpoint, true);
+      second.toy.method->restore(checkpoint, true);
+      CHECK(first.toy.method->updates_per_epoch() == second.toy.method->updates_per_epoch());
+      CHECK(at::equal(first.gradient(1), second.gradient(1)));
+      if (method == "papa") {
+        const int64_t before = first.toy.method->updates_per_epoch();
+        REQUIRE(first.toy.method->collect(first.toy.context, 1));
+        CHECK(first.toy.method->updates_per_epoch() > before / 2);  // ten passes over eight of now sixteen
+        nn::Checkpoint between;
+        first.toy.method->save(between, false);
+        CHECK(between.tensor("papa/stored").size(0) == 16);
+      }
+    }
+  }
+
+  TEST_CASE("a model that drifted is seen, and one that did not is not") {
+    Judgement j(options_of("papa"));
+    REQUIRE(j.toy.method->takes_back());
+    REQUIRE(j.toy.method->collect(j.toy.context, 0));
+    UpdateLog log;
+    CHECK_FALSE(j.toy.method->has_diverged(j.toy.context, 0, log));
+    CHECK(log.values().at("error_liked_to_base") == doctest::Approx(1.0).epsilon(1e-6));
+    j.toy.disturb(3.0);
+    CHECK(j.toy.method->has_diverged(j.toy.context, 0, log));
+    CHECK(log.values().at("error_liked_to_base") > 3);
+  }
+
+  TEST_CASE("heads that saw the same answers agree where these are, and disagree far away") {
+    const Tensor x = at::linspace(-1, 1, 40, at::kDouble).unsqueeze(1);
+    std::vector<double> y;
+    for (int64_t i = 0; i < 40; ++i) y.push_back(x[i][0].item<double>() + (i % 2 ? 0.5 : -0.5) > 0 ? 1 : -1);
+    const Tensor spread = disagreement(x, y, at::tensor({0.0, 5.0, -5.0}, at::kDouble).unsqueeze(1), 16, 3);
+    CHECK(spread[1].item<double>() > 2 * spread[0].item<double>());
+    CHECK(spread[2].item<double>() > 2 * spread[0].item<double>());
+    CHECK(at::equal(spread, disagreement(x, y, at::tensor({0.0, 5.0, -5.0}, at::kDouble).unsqueeze(1), 16, 3)));
+  }
+
+  TEST_CASE("timesteps are drawn without replacement, from the range, and all of them if no number is given") {
+    CHECK(draw_timesteps(3, 7, 0, 1, 1) == std::vector<int64_t>{3, 4, 5, 6, 7});
+    CHECK(draw_timesteps(3, 7, 9, 1, 1).size() == 5);
+    std::vector<int64_t> count(5, 0);
+    for (int64_t draw = 0; draw < 5000; ++draw) {
+      const std::vector<int64_t> t = draw_timesteps(3, 7, 2, 1, draw);
+      REQUIRE(t.size() == 2);
+      CHECK(t[0] < t[1]);
+      for (const int64_t one : t) ++count.at(static_cast<size_t>(one - 3));
+    }
+    for (const int64_t n : count) CHECK(std::abs(static_cast<double>(n) - 2000) < 4 * std::sqrt(5000 * 0.4 * 0.6));
+  }
+}
