@@ -44,6 +44,9 @@ struct DiversityOptions {
   t.add("sequences.edit-pairs", &o.settings.sequences.edit_pairs, "pairs of sequences, at most, whose edit distance is taken; 0 = none")
       .metavar("N").range(0, 1e7);
   t.add("subspace", &o.settings.subspace.file, "metric subspace: the true subspace, an array A [D,d] of orthonormal columns, in an NPZ archive or a table with columns A1, A2, ...").metavar("FILE").file();
+  t.add("class-coverage.classes", &o.settings.class_coverage.classes, "metric class-coverage: the wanted classes, by name or number, comma-separated; by default all")
+      .metavar("CLASS,...");
+  t.add("class-coverage.classifier", &o.settings.class_coverage.classifier, "metric class-coverage: the classifier that says of which class an item is; by default the feature network").metavar("FILE.h5").file();
   t.add("seed", &o.seed, "seed of the resamples");
   plumb::cli::describe_common(t, o.common, {.precision = false});
 }
@@ -98,9 +101,17 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
   std::optional<at::Tensor> basis;
   if (std::find(wanted.begin(), wanted.end(), "subspace") != wanted.end()) basis = metrics::load_basis(items);
   else if (!o.settings.subspace.file.empty()) throw Error(Exit::kUsage, "--subspace", "needs --metric subspace");
+  std::optional<metrics::Predictions> predictions;
+  if (std::find(wanted.begin(), wanted.end(), "class-coverage") != wanted.end()) {
+    predictions = metrics::load_predictions(o.settings.class_coverage, o.features, items, samples, device, o.batch_size, o.limit);
+  } else {
+    for (const char* option : {"class-coverage.classes", "class-coverage.classifier"}) {
+      if (ctx.was_set(option)) throw Error(Exit::kUsage, std::string("--") + option, "needs --metric class-coverage");
+    }
+  }
   const metrics::MetricInput in{samples, reference && reference->features ? &*reference->features : nullptr,
                                 reference && reference->statistics ? &*reference->statistics : nullptr,
-                                sequences ? &*sequences : nullptr, reference_sequences ? &*reference_sequences : nullptr, basis ? &*basis : nullptr};
+                                sequences ? &*sequences : nullptr, reference_sequences ? &*reference_sequences : nullptr, basis ? &*basis : nullptr, predictions ? &*predictions : nullptr};
   const io::Json results = metrics::evaluate_metrics(wanted, ctx.was_set("metric"), in, settings);
 
   // `samples` first: the next command in a pipe takes the nearest samples, which must not be the reference.

@@ -1,11 +1,11 @@
 // ingest: outside data -> dataset, a diffusers model -> model.   Man page: ingest(1).   SPDX-License-Identifier: Apache-2.0
 #include "cli/tool.h"
 #include "core/log.h"
-#include "core/philox.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "io/diffusers.h"
 #include "io/importer.h"
+#include "io/item_selection.h"
 
 namespace {
 
@@ -14,10 +14,8 @@ using namespace plumb;
 struct Options {
   std::string format = "auto", from, class_names;
   io::ImportOptions how;
-  int64_t skip = 0, limit = 0, batch_size = 256;
-  double held_out = 0;
-  std::string part = "train";
-  uint64_t seed = 0;
+  io::ItemSelectionOptions which;
+  int64_t batch_size = 256;
   cli::CommonOptions common;
 };
 
@@ -34,12 +32,7 @@ void describe(OptionTable& t, Options& o) {
   t.add("from", &o.from, "read a model instead: a folder that diffusers' save_pretrained wrote").one_of({"diffusers"});
   io::describe(t, o.how);
   t.group("Which items");
-  t.add("skip", &o.skip, "leave out the first N items").range(0, 1e15);
-  t.add("limit", &o.limit, "at most N items; 0 = all").range(0, 1e15);
-  t.add("held-out", &o.held_out, "share of the items that belongs to the held-out part").range(0, 1);
-  t.add("part", &o.part, "which part to keep: it depends on --seed and an item's index only, for sequences on their record's")
-      .one_of({"train", "held-out"});
-  t.add("seed", &o.seed, "seed of the split");
+  io::describe(t, o.which);
   t.group("Reading");
   t.add("batch-size", &o.batch_size, "items read at a time; affects memory only").range(1, 1 << 20).runtime();
   cli::CommonSet set;
@@ -53,7 +46,7 @@ int ingest_model(cli::Context& context, const Options& o) {
   if (o.how.paths.size() != 1) throw Error(Exit::kUsage, "--from", "needs the model's folder", "ingest --from diffusers DIR");
   for (const char* option : {"format", "labels", "tile", "shrink", "channels", "array", "label-array", "alphabet", "length", "window",
                              "stride", "strands", "unique", "header", "sequence-column", "value-column", "label-column", "class-quantiles", "class-names",
-                             "skip", "limit", "held-out", "part", "seed"}) {
+                             "class", "skip", "limit", "held-out", "part", "seed"}) {
     if (context.was_set(option)) throw Error(Exit::kUsage, std::string("--") + option, "has no meaning with --from");
   }
   const int64_t side = o.how.size.empty() ? 0 : parse_int(o.how.size, "--size");
@@ -69,35 +62,8 @@ int ingest_model(cli::Context& context, const Options& o) {
   return context.finish(writer, manifest);
 }
 
-/// The items that --skip, --limit and --held-out let through, by their index in the source and that of their group.
-class Selection {
- public:
-  explicit Selection(const Options& o) : o_(o) {}
-  bool done() const { return o_.limit > 0 && kept_ >= o_.limit; }
-  /// How many items to read at once from `index` on: none beyond the last that is taken, or what the manifest counts would
-  /// depend on the size of the batches.
-  int64_t batch(int64_t index) const {
-    if (o_.limit == 0) return o_.batch_size;
-    return std::min(o_.batch_size, o_.limit - kept_ + std::max<int64_t>(o_.skip - index, 0));
-  }
-  bool take(int64_t index, int64_t group) {
-    if (index < o_.skip || done()) return false;
-    if (o_.held_out > 0 || o_.part == "held-out") {
-      const bool out = Philox(o_.seed, Stream::kSplit, static_cast<uint64_t>(group)).uniform() < o_.held_out;
-      if (out != (o_.part == "held-out")) return false;
-    }
-    ++kept_;
-    return true;
-  }
-  int64_t kept() const { return kept_; }
-
- private:
-  const Options& o_;
-  int64_t kept_ = 0;
-};
-
 /// Copies the selected items, labels and values. Returns the largest label, -1 without labels.
-int64_t copy_items(io::Importer& importer, Selection& selection, io::H5Writer& writer) {
+int64_t copy_items(io::Importer& importer, io::ItemSelection& selection, int64_t batch_size, io::H5Writer& writer) {
   const io::Space space = importer.space();
   const io::Type type = space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32;
   const size_t item_bytes = static_cast<size_t>(space.numel()) * io::size_of(type);
@@ -111,14 +77,15 @@ int64_t copy_items(io::Importer& importer, Selection& selection, io::H5Writer& w
   int64_t first = 0, largest = -1;
   Progress progress("items", importer.count());
   while (!selection.done()) {
-    const int64_t count = importer.next(selection.batch(first), items, labels);
+    const int64_t count = importer.next(selection.batch(first, batch_size), items, labels);
     const std::vector<int64_t>& groups = importer.groups();
     if (count == 0) break;
     kept.clear();
     kept_labels.clear();
     kept_values.clear();
     for (int64_t i = 0; i < count; ++i) {
-      if (!selection.take(first + i, groups.empty() ? first + i : groups[static_cast<size_t>(i)])) continue;
+      const auto at = static_cast<size_t>(i);
+      if (!selection.take(first + i, groups.empty() ? first + i : groups[at], labels.empty() ? -1 : labels[at])) continue;
       const auto begin = items.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * item_bytes);
       kept.insert(kept.end(), begin, begin + static_cast<std::ptrdiff_t>(item_bytes));
       if (importer.has_values()) kept_values.push_back(importer.values()[static_cast<size_t>(i)]);
@@ -137,23 +104,22 @@ int64_t copy_items(io::Importer& importer, Selection& selection, io::H5Writer& w
 
 int ingest_data(cli::Context& context, const Options& o) {
   if (o.how.paths.empty()) throw Error(Exit::kUsage, "", "nothing to read", "name files or a folder; try 'ingest --help'");
-  if (o.part == "held-out" && o.held_out == 0) throw Error(Exit::kUsage, "--part", "held-out is empty", "give its share by --held-out");
   const auto importer = io::make_importer(o.format, o.how);
+  std::vector<std::string> classes = o.class_names.empty() ? importer->label_names() : split(o.class_names, ',');
+  io::ItemSelection selection(o.which, importer->has_labels(), classes);
   if (context.dry_run()) {
     return context.finish_dry_run({{"space", importer->space().to_json()}, {"items_in_source", importer->count()},
                                    {"labels", importer->has_labels()}, {"values", importer->has_values()}, {"files", importer->files()}});
   }
   io::H5Writer writer = context.create("dataset");
-  Selection selection(o);
-  const int64_t largest = copy_items(*importer, selection, writer);
+  const int64_t largest = copy_items(*importer, selection, o.batch_size, writer);
   for (const std::string& remark : importer->remarks()) log::warn(o.how.paths[0], ": ", remark, " and are left out");
-  if (selection.kept() == 0) throw Error(Exit::kBadInput, o.how.paths[0], "no item is left", "look at --skip, --limit and --held-out");
+  if (selection.kept() == 0) throw Error(Exit::kBadInput, o.how.paths[0], "no item is left", "look at --class, --skip, --limit and --held-out");
   io::Manifest manifest = context.manifest("dataset");
   io::Json& json = manifest.json();
   json["count"] = selection.kept();
   json["space"] = importer->space().to_json();
   if (importer->has_labels()) {
-    std::vector<std::string> classes = o.class_names.empty() ? importer->label_names() : split(o.class_names, ',');
     if (!o.class_names.empty() && largest >= static_cast<int64_t>(classes.size())) {
       throw Error(Exit::kUsage, "--class-names", cat("names ", classes.size(), " classes, the labels go up to ", largest));
     }

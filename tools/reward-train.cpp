@@ -17,7 +17,7 @@ struct RewardTrainOptions {
 [[maybe_unused]] void describe(plumb::OptionTable& t, RewardTrainOptions& o) {
   t.add("network", &o.network, "auto (small for images, else sequence or vector), a preset, a FILE.json with a configuration, or a "
         "TorchScript FILE.pt that maps items in model space to outputs")
-      .suggest({"auto", "tiny", "small", "medium", "sequence", "vector", "linear", "kmer"}).file();
+      .suggest({"auto", "tiny", "small", "medium", "cnn", "sequence", "vector", "linear", "kmer"}).file();
   t.add("target", &o.target, "regressor: which column of the scores to learn (not needed if there is one)").metavar("COLUMN");
   t.add("test", &o.test, "also report metrics on this dataset (classifier) or these scores (regressor)").metavar("FILE.h5").file();
   plumb::rewards::describe(t, o.training);

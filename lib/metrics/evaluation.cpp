@@ -242,6 +242,20 @@ Reference load_statistics(const std::string& path, const Features& samples) {
   return out;
 }
 
+Predictions load_predictions(const ClassCoverageOptions& options, const std::string& spec, const io::Manifest& items, const Features& samples,
+                             at::Device device, int64_t batch_size, int64_t limit) {
+  const bool has_items = items.kind() != "features";
+  if (options.classifier.empty()) {
+    return {samples.probabilities, has_items ? identify_feature_network(spec, items.space()).classes : std::vector<std::string>{}, "", ""};
+  }
+  const std::string option = "--class-coverage.classifier", own = "classifier:" + options.classifier;
+  if (!has_items) throw Error(Exit::kUsage, option, "the input holds features only, the classifier needs the items", "leave it out, or give the samples");
+  const NetworkIdentity network = identify_feature_network(own, items.space());
+  const Features seen = spec == own ? samples : Extractor(own, device, batch_size, limit).features(items);
+  if (!seen.probabilities.defined()) throw Error(Exit::kUsage, option, options.classifier + " is no classifier", "reward-train --type classifier");
+  return {seen.probabilities, network.classes, network.name, network.digest};
+}
+
 io::Json extractor_json(const Features& features) {
   io::Json out{{"name", features.extractor}};
   if (!features.digest.empty()) out["digest"] = features.digest;

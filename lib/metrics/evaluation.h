@@ -49,6 +49,11 @@ std::optional<Sequences> load_sequences(const io::Manifest& items, int64_t limit
 /// Error(kBadInput) if the model is on the lineage and cannot be read.
 std::optional<Tensor> load_basis(const io::Manifest& items);
 
+/// What class-coverage judges by: the classifier of `options` if it names one, which sees the items (Error(kUsage) if it is no classifier or
+/// there are features only), else the probabilities and class names of the feature network `spec`.
+Predictions load_predictions(const ClassCoverageOptions& options, const std::string& spec, const io::Manifest& items, const Features& samples,
+                             at::Device device, int64_t batch_size, int64_t limit);
+
 /// What --reference names: items (or their features), or statistics alone.
 struct Reference {
   io::Manifest manifest;                ///< for `inputs.reference`

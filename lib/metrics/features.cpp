@@ -188,6 +188,15 @@ std::string shipped_classifier(const io::Space& space) {
   return path;
 }
 
+/// The classes that a reward manifest names; none of a regressor.
+std::vector<std::string> class_names(const io::Manifest& manifest) {
+  std::vector<std::string> names;
+  const io::Json reward = manifest.json().value("reward", io::Json::object());
+  if (!reward.is_object() || !reward.contains("classes") || !reward.at("classes").is_array()) return names;
+  for (const io::Json& name : reward.at("classes")) names.push_back(name.is_string() ? name.get<std::string>() : name.dump());
+  return names;
+}
+
 }  // namespace
 
 std::unique_ptr<FeatureNetwork> make_feature_network(const std::string& spec, const io::Space& space, at::Device device) {
@@ -206,15 +215,16 @@ std::unique_ptr<FeatureNetwork> make_feature_network(const std::string& spec, co
 NetworkIdentity identify_feature_network(const std::string& spec, const io::Space& space) {
   const size_t colon = spec.find(':');
   const std::string type = spec.substr(0, colon), argument = colon == std::string::npos ? "" : spec.substr(colon + 1);
-  if (is_raw(spec, space)) return {"raw", "", "none", "", false};
+  if (is_raw(spec, space)) return {"raw", "", "none", "", false, {}};
   if (type == "torchscript") {
     const ScriptSpec script(argument);
-    return {script.name(), script.digest, script.resize_mode(), script.input_mode(space), script.probabilities};
+    return {script.name(), script.digest, script.resize_mode(), script.input_mode(space), script.probabilities, {}};
   }
-  if (type == kEfficientNetLite0) return {kEfficientNetLite0, efficientnet_digest(argument), efficientnet_resize_mode(), "", false};
+  if (type == kEfficientNetLite0) return {kEfficientNetLite0, efficientnet_digest(argument), efficientnet_resize_mode(), "", false, {}};
   if (spec != "default" && (type != "classifier" || argument.empty())) throw not_understood(spec);
   const std::string path = spec == "default" ? shipped_classifier(space) : argument;
-  return {classifier_name(path), io::Manifest::read(path).sha256(), "none", "", false};
+  const io::Manifest manifest = io::Manifest::read(path);
+  return {classifier_name(path), manifest.sha256(), "none", "", false, class_names(manifest)};
 }
 
 FeatureBatch extract_in_pieces(const Tensor& items, int64_t size, bool parallel, const std::function<FeatureBatch(const Tensor&)>& f) {

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -43,6 +44,7 @@ std::unique_ptr<FeatureNetwork> make_feature_network(const std::string& spec, co
 struct NetworkIdentity {
   std::string name, digest, resize_mode = "none", input_mode;
   bool probabilities = false;   ///< the spec asks for class probabilities; a classifier gives them unasked
+  std::vector<std::string> classes = {};   ///< of a classifier of ours, their names
 };
 NetworkIdentity identify_feature_network(const std::string& spec, const io::Space& space);
 

@@ -41,6 +41,10 @@ Tensor cosine_sums(const UnitRows& unit, int64_t n) {
   return out;
 }
 
+void check_pairs(int64_t n) {
+  if (n < 2) throw Error(Exit::kBadNumbers, "pairwise", "1 item has no pairs", "give at least 2");
+}
+
 /// Lower bounds of the two distances of a pair, from its squared distance in float32.
 class Bounds {
  public:
@@ -162,12 +166,18 @@ struct BlockPass {
 
 }  // namespace
 
+PairwiseDistance mean_cosine_distance(const Tensor& features) {
+  check_features(features, "pairwise");
+  check_pairs(features.size(0));
+  return from_row_sums(cosine_sums(UnitRows(features), features.size(0)));
+}
+
 PairwiseResult pairwise(const Tensor& features) {
   check_features(features, "pairwise");
   PairwiseResult out;
   out.n = features.size(0);
   out.d = features.size(1);
-  if (out.n < 2) throw Error(Exit::kBadNumbers, "pairwise", "1 item has no pairs", "give at least 2");
+  check_pairs(out.n);
   const UnitRows unit(features);
   out.cosine = from_row_sums(cosine_sums(unit, out.n));
 

@@ -27,6 +27,10 @@ struct PairwiseResult {
   io::Json to_json() const;
 };
 
+/// 1 - cosine over all pairs: mean and standard error alone (minimum and nearest stay 0). features [N,d], N >= 2 (else
+/// Error(kBadNumbers)). Time and memory O(N d).
+PairwiseDistance mean_cosine_distance(const Tensor& features);
+
 /// features [N,d], N >= 2 (else Error(kBadNumbers)). Minima are float64 differences, 0 for equal items. Memory O(N) beside the
 /// features. The mean cosine needs no pairs; the Euclidean mean and both minima come from one product per block.
 PairwiseResult pairwise(const Tensor& features);

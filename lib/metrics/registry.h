@@ -28,6 +28,13 @@ struct Sequences {
   std::string alphabet;
 };
 
+/// What a classifier says of the samples, for class-coverage.
+struct Predictions {
+  Tensor probabilities;                     ///< [N,K], or undefined: the network is no classifier
+  std::vector<std::string> names;           ///< of its classes; empty if they have none
+  std::string classifier, digest;           ///< if it is not the feature network: its name and sha256
+};
+
 struct MetricInput {
   const Features& samples;
   const Features* reference = nullptr;      ///< items of the reference, or null
@@ -35,6 +42,7 @@ struct MetricInput {
   const Sequences* sequences = nullptr;     ///< the samples themselves, or null: other items, or their features alone
   const Sequences* reference_sequences = nullptr;  ///< the reference's, or null
   const Tensor* basis = nullptr;            ///< [D,d] of the subspace network that made the samples, or null
+  const Predictions* predictions = nullptr; ///< of the classifier that judges them; null: the feature network's, by number
   /// The reference's features. Throws NotApplicable naming the metric if there are none.
   const Features& reference_features(const std::string& metric) const;
 };

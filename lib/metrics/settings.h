@@ -59,6 +59,11 @@ struct SubspaceOptions {
   std::string file;                   ///< .npz with A [D,d], the true subspace by orthonormal columns
 };
 
+struct ClassCoverageOptions {
+  std::string classifier;             ///< FILE.h5 of reward-train whose classes count; "": the feature network, which must be a classifier
+  std::vector<std::string> classes;   ///< the wanted ones by name or number; empty: all
+};
+
 /// All of them: what a command fills from its options.
 struct Settings {
   FrechetOptions frechet;
@@ -70,6 +75,7 @@ struct Settings {
   MemorisationOptions memorisation;
   SequenceOptions sequences;
   SubspaceOptions subspace;
+  ClassCoverageOptions class_coverage;
   void set_seed(uint64_t seed) { frechet.seed = kernel_distance.seed = vendi.seed = sequences.seed = seed; }
 };
 

@@ -8,6 +8,7 @@
 #include "nn/conv1d_denoiser.h"
 #include "nn/mixture_denoiser.h"
 #include "nn/mlp.h"
+#include "nn/papa_unet.h"
 #include "nn/subspace_denoiser.h"
 #include "nn/torchscript.h"
 #include "nn/unet2d.h"
@@ -15,7 +16,7 @@
 namespace plumb::nn {
 namespace {
 
-const std::vector<std::string> kTypes{"unet2d", "conv1d", "mixture", "mlp", "subspace", "torchscript"};
+const std::vector<std::string> kTypes{"unet2d", "conv1d", "mixture", "mlp", "papa-unet", "subspace", "torchscript"};
 
 int64_t whole_number(const io::Json& config, const char* key, int64_t fallback, const std::string& where) {
   if (!config.contains(key)) return fallback;
@@ -77,12 +78,13 @@ std::unique_ptr<Denoiser> make_denoiser(const io::Json& config, const std::strin
   }
   const std::string type = config.at("type").get<std::string>();
   if (type == "unet2d") return make_unet2d(config, where);
-  if (type == "conv1d" || type == "mixture" || type == "mlp" || type == "subspace") {
+  if (type == "conv1d" || type == "mixture" || type == "mlp" || type == "papa-unet" || type == "subspace") {
     refuse_unknown(config, {"type", "config"}, where);
     const io::Json network = config.value("config", io::Json::object());
     if (type == "conv1d") return std::make_unique<Conv1dDenoiser>(Conv1dOptions::from_json(network, where));
     if (type == "mixture") return std::make_unique<MixtureDenoiser>(MixtureOptions::from_json(network, where));
     if (type == "mlp") return std::make_unique<MlpDenoiser>(MlpOptions::from_json(network, where));
+    if (type == "papa-unet") return std::make_unique<PapaUNet>(PapaUNetOptions::from_json(network, where));
     return SubspaceDenoiser::from_json(network, where);
   }
   if (type == "torchscript") {

@@ -30,7 +30,7 @@ class Denoiser : public Module {
 };
 
 /// Builds an untrained denoiser from its manifest form. Weights are drawn by initialise().
-/// types: "unet2d" (optionally behind a pixel fold, "patch"), "conv1d" (conv1d_denoiser.h), "mlp" (mlp.h), "subspace"
+/// types: "unet2d" (optionally behind a pixel fold, "patch"), "conv1d" (conv1d_denoiser.h), "mlp" (mlp.h), "papa-unet" (papa_unet.h), "subspace"
 /// (subspace_denoiser.h), "torchscript" (needs "path" of the .pt file).
 /// Throws Error(kUsage) naming an unknown type, key or value.
 std::unique_ptr<Denoiser> make_denoiser(const io::Json& config, const std::string& where);

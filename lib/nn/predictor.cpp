@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/share.h"
 #include "core/text.h"
+#include "nn/cnn_predictor.h"
 #include "nn/conv1d_predictor.h"
 #include "nn/data.h"
 #include "nn/linear_predictor.h"
@@ -21,7 +22,7 @@ namespace plumb::nn {
 namespace {
 
 const std::string kFolder = "presets", kPrefix = "reward-", kGroup = "network", kTorchScript = "torchscript";
-const std::string kTypes = "resnet, conv1d, mlp, linear or torchscript";
+const std::string kTypes = "resnet, cnn, conv1d, mlp, linear or torchscript";
 
 std::vector<std::string> preset_names() {
   std::vector<std::string> names;
@@ -57,20 +58,26 @@ void fit_words(io::Json& network, const io::Space& space, const std::string& whe
   }
 }
 
+bool is_own(const std::string& type) { return type == "resnet" || type == "cnn" || type == "conv1d" || type == "mlp" || type == "linear"; }
+
 /// Sets what the data decide: outputs, and channels or elements. The network must fit the items.
 void fit(io::Json& config, const std::string& type, const io::Space& space, int64_t outputs, const std::string& where) {
   if (type == kTorchScript) config["outputs"] = outputs;
-  if (type != "resnet" && type != "conv1d" && type != "mlp" && type != "linear") return;
+  if (!is_own(type)) return;
   if (config.contains("config") && !config.at("config").is_object()) throw Error(Exit::kUsage, where, "the network's config is not an object");
   io::Json& network = config["config"];
   const std::vector<int64_t> shape = make_codec(space, "--network")->model_shape();
-  if (type == "resnet" && space.type != "image") {
-    throw Error(Exit::kUsage, "--network", "a resnet needs images, the items are " + space.text(), "--network auto, or a TorchScript FILE.pt");
+  if ((type == "resnet" || type == "cnn") && space.type != "image") {
+    throw Error(Exit::kUsage, "--network", "a " + type + " needs images, the items are " + space.text(), "--network auto, or a TorchScript FILE.pt");
   }
   if (type == "conv1d" && shape.size() != 2) {
     throw Error(Exit::kUsage, "--network", "a conv1d needs sequences or items of shape [C,L], not " + space.text(), "mlp takes any");
   }
-  if (type == "resnet") network["in_channels"] = shape[0];
+  if (type == "resnet" || type == "cnn") network["in_channels"] = shape[0];
+  if (type == "cnn") {
+    network["height"] = shape[1];
+    network["width"] = shape[2];
+  }
   if (type == "conv1d") network["channels"] = shape[0];
   const bool words = type == "linear" && network.value("features", io::Json("items")) == "kmer";
   if (words) fit_words(network, space, where);
@@ -89,9 +96,10 @@ void fit(io::Json& config, const std::string& type, const io::Space& space, int6
 
 std::unique_ptr<Predictor> make_predictor(const io::Json& config, const std::string& where) {
   const std::string type = type_of(config, where);
-  if (type == "resnet" || type == "conv1d" || type == "mlp" || type == "linear") {
+  if (is_own(type)) {
     refuse_unknown(config, {"type", "config"}, where);
     const io::Json network = config.value("config", io::Json::object());
+    if (type == "cnn") return std::make_unique<CnnPredictor>(CnnPredictorOptions::from_json(network, where));
     if (type == "conv1d") return std::make_unique<Conv1dPredictor>(Conv1dPredictorOptions::from_json(network, where));
     if (type == "mlp") return std::make_unique<MlpPredictor>(MlpPredictorOptions::from_json(network, where));
     if (type == "linear") return std::make_unique<LinearPredictor>(LinearPredictorOptions::from_json(network, where));

@@ -21,9 +21,10 @@ class Predictor : public Module {
   virtual io::Json config() const = 0;                   ///< {"type", ...}: make_predictor builds the same network from it
 };
 
-/// Builds an untrained predictor from its config. Weights are drawn by initialise(). types: "resnet" (resnet.h), "conv1d"
-/// (conv1d_predictor.h), "mlp" (mlp_predictor.h), "linear" (linear_predictor.h), "torchscript" (needs "path", the .pt file: forward(x) ->
-/// [B,outputs]; trains from the weights in the file; its features are its outputs).
+/// Builds an untrained predictor from its config. Weights are drawn by initialise(). types: "resnet" (resnet.h), "cnn"
+/// (cnn_predictor.h), "conv1d" (conv1d_predictor.h), "mlp" (mlp_predictor.h), "linear" (linear_predictor.h), "torchscript" (needs "path", the
+/// .pt file: forward(x) -> [B,outputs]; trains from the weights in the file; its features are its outputs). In training mode a forward pass
+/// may need a DropoutScope.
 /// Throws Error(kUsage) naming an unknown type, key or value.
 std::unique_ptr<Predictor> make_predictor(const io::Json& config, const std::string& where);
 

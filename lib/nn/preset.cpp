@@ -12,6 +12,7 @@
 #include "nn/denoiser_fit.h"
 #include "nn/lora.h"
 #include "nn/mixture_denoiser.h"
+#include "nn/papa_unet.h"
 #include "nn/subspace_denoiser.h"
 
 namespace plumb::nn {
@@ -63,6 +64,23 @@ void fit_unet2d(io::Json& config, const io::Space& space, int64_t num_classes) {
   if (num_classes > 0) set_if_open(network, "num_class_embeds", num_classes + 1);
   const size_t levels = network.contains("block_out_channels") ? network.at("block_out_channels").size() : 4;
   const int64_t multiple = patch << (levels > 0 ? levels - 1 : 0);
+  if (shape[1] % multiple != 0 || shape[2] % multiple != 0) {
+    throw Error(Exit::kUsage, "--denoiser", cat("this network needs heights and widths that are multiples of ", multiple,
+                                                ", the items are ", space.text()));
+  }
+}
+
+/// Fills in a papa-unet's channels and size. It knows no classes.
+void fit_papa_unet(io::Json& config, const io::Space& space, int64_t num_classes) {
+  const std::vector<int64_t>& shape = space.shape;
+  if (shape.size() != 3) throw Error(Exit::kUsage, "--denoiser", "a papa-unet needs items of shape [C,H,W], not " + space.text());
+  if (num_classes > 0) throw Error(Exit::kUsage, "--denoiser", "a papa-unet knows no classes", "--condition none");
+  if (config.contains("config") && !config.at("config").is_object()) return;   // make_denoiser says so
+  io::Json& network = config["config"];
+  if (network.is_null()) network = io::Json::object();
+  set_if_open(network, "sample_size", shape[1]);
+  set_if_open(network, "im_channels", shape[0]);
+  const int64_t multiple = papa_multiple(PapaUNetOptions::from_json(network, "--denoiser"));
   if (shape[1] % multiple != 0 || shape[2] % multiple != 0) {
     throw Error(Exit::kUsage, "--denoiser", cat("this network needs heights and widths that are multiples of ", multiple,
                                                 ", the items are ", space.text()));
@@ -145,7 +163,7 @@ void fit_schedule(Denoiser& denoiser, const std::vector<double>& alphas_cumprod)
 void fit_value(io::Json& denoiser) {
   const std::string type = type_of(denoiser);
   if (type == "torchscript") throw Error(Exit::kUsage, "--condition", "a TorchScript network takes no value");
-  if (type == "mixture") throw Error(Exit::kUsage, "--condition", "a mixture takes no value");
+  if (type == "mixture" || type == "papa-unet") throw Error(Exit::kUsage, "--condition", "a " + type + " takes no value");
   if (type == "unet2d") {
     denoiser["value"] = true;
   } else if (has_timesteps(type) && (!denoiser.contains("config") || denoiser.at("config").is_object())) {
@@ -179,6 +197,7 @@ io::Json denoiser_preset(const std::string& preset, const io::Space& space, int6
   const std::string type = type_of(config);
   if (type == "torchscript") set_if_open(config, "num_classes", num_classes);
   if (type == "unet2d") fit_unet2d(config, space, num_classes);
+  if (type == "papa-unet") fit_papa_unet(config, space, num_classes);
   if (has_timesteps(type)) fit_to_items(config, type, space, num_classes);
   return config;
 }

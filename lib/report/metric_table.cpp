@@ -41,6 +41,10 @@ Title title_of(const std::string& name) {
                                                    {"spectral", {"Spectral distance", "↓"}},
                                                    {"pairwise", {"Pairwise distance", "↑"}},
                                                    {"memorisation", {"Near-duplicates of training items", "↓"}},
+                                                   {"class-coverage", {"Success rate", "↑"}},
+                                                   {"normalised_entropy", {"Entropy of wanted classes, normalised", "↑"}},
+                                                   {"min_share", {"Share of the rarest wanted class", "↑"}},
+                                                   {"class_distance", {"Pairwise distance within a class", "↑"}},
                                                    {"sequences", {"Hamming distance", "↑"}},
                                                    {"min_hamming", {"Hamming distance, minimum", "↑"}},
                                                    {"edit_distance", {"Edit distance", "↑"}},
@@ -60,6 +64,7 @@ Title title_of(const std::string& name) {
 bool is_setting(const std::string& key) {
   static const std::set<std::string> settings{"n",
                                               "n_reference",
+                                              "n_inside",
                                               "d",
                                               "rank",
                                               "rank_reference",

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/philox.h"
 #include "core/text.h"
+#include "nn/dropout.h"
 #include "nn/linear_predictor.h"
 #include "rewards/ridge.h"
 
@@ -245,6 +246,7 @@ RewardTrainingRecord RewardTrainer::step() {
   if (options_.shift > 0) x = shift_images(x, options_.shift, options_.seed, first);
   if (items_.noise()) x = items_.noise()->noised(x, numbered(first, x.size(0)), ForwardNoise::kTraining);
   RewardTrainingRecord record{.step = steps_done_ + 1, .lr = learning_rate(), .held_out_loss = kNaN};
+  const nn::DropoutScope dropout(options_.seed, numbered(first, x.size(0)), 0);
   const Tensor value = loss(predictor_.forward(x.to(device_)), target_.index_select(0, index_tensor(rows)), options_.label_smoothing);
   record.loss = check_finite(value.item<double>(), cat("loss of step ", record.step));
   optimizer_.zero_grad();

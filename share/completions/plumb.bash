@@ -11,7 +11,7 @@ _plumb_complete() {
     "diversity --limit") return ;;
     "diversity --batch-size") return ;;
     "diversity --save-features") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "diversity --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc sequences spectral subspace vendi' -- "$current")); return ;;
+    "diversity --metric") COMPREPLY=($(compgen -W 'class-coverage fid inception-score kid memorisation pairwise prdc sequences spectral subspace vendi' -- "$current")); return ;;
     "diversity --vendi.order") COMPREPLY=($(compgen -W '0.5 1 2 inf' -- "$current")); return ;;
     "diversity --vendi.kernel") COMPREPLY=($(compgen -W 'cosine rbf' -- "$current")); return ;;
     "diversity --vendi.bandwidth") return ;;
@@ -22,6 +22,8 @@ _plumb_complete() {
     "diversity --sequences.k") return ;;
     "diversity --sequences.edit-pairs") return ;;
     "diversity --subspace") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "diversity --class-coverage.classes") return ;;
+    "diversity --class-coverage.classifier") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "diversity --seed") return ;;
     "diversity --output"|"diversity -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "diversity --threads"|"diversity -j") return ;;
@@ -34,7 +36,7 @@ _plumb_complete() {
     "evaluate-fid --batch-size") return ;;
     "evaluate-fid --save-features") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "evaluate-fid --save-stats") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "evaluate-fid --metric") COMPREPLY=($(compgen -W 'fid inception-score kid memorisation pairwise prdc sequences spectral subspace vendi' -- "$current")); return ;;
+    "evaluate-fid --metric") COMPREPLY=($(compgen -W 'class-coverage fid inception-score kid memorisation pairwise prdc sequences spectral subspace vendi' -- "$current")); return ;;
     "evaluate-fid --kid.subsets") return ;;
     "evaluate-fid --kid.subset-size") return ;;
     "evaluate-fid --kid.items") return ;;
@@ -58,7 +60,8 @@ _plumb_complete() {
     "feedback --port") return ;;
     "feedback --serve-spool") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "feedback --mode") COMPREPLY=($(compgen -W 'single pairs rank rating' -- "$current")); return ;;
-    "feedback --choose") COMPREPLY=($(compgen -W 'random all diverse' -- "$current")); return ;;
+    "feedback --choose") COMPREPLY=($(compgen -W 'random all diverse uncertain' -- "$current")); return ;;
+    "feedback --by") return ;;
     "feedback --count"|"feedback -n") return ;;
     "feedback --per-page") return ;;
     "feedback --repeats") return ;;
@@ -72,8 +75,8 @@ _plumb_complete() {
     "feedback --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "feedback --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "finetune --model") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "finetune --method") COMPREPLY=($(compgen -W 'alignprop braid ddpo-is ddpo-sf dpok draft draft-lv drakes grpo raft refl strl tdpo tdpo-r' -- "$current")); return ;;
-    "finetune --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
+    "finetune --method") COMPREPLY=($(compgen -W 'alignprop braid d3po ddpo-is ddpo-sf diffusion-dpo dpok draft draft-lv drakes epapa grpo papa raft refl strl tdpo tdpo-r' -- "$current")); return ;;
+    "finetune --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-in class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
     "finetune --class") return ;;
     "finetune --seed") return ;;
     "finetune --epochs") return ;;
@@ -147,10 +150,42 @@ _plumb_complete() {
     "finetune --drakes.relax") COMPREPLY=($(compgen -W 'symbols letters' -- "$current")); return ;;
     "finetune --drakes.alpha") return ;;
     "finetune --drakes.kl") COMPREPLY=($(compgen -W 'exact published' -- "$current")); return ;;
+    "finetune --ask") COMPREPLY=($(compgen -W 'page tty' -- "$current")); return ;;
+    "finetune --rounds") return ;;
+    "finetune --per-round") return ;;
+    "finetune --mode") COMPREPLY=($(compgen -W 'single pairs rating rank' -- "$current")); return ;;
+    "finetune --choose") COMPREPLY=($(compgen -W 'random diverse uncertain' -- "$current")); return ;;
+    "finetune --candidates") return ;;
+    "finetune --choose-features") COMPREPLY=($(compgen -W 'default raw classifier: efficientnet-lite0 torchscript:' -- "$current")); return ;;
+    "finetune --share-start") return ;;
+    "finetune --rater") return ;;
+    "finetune --question") return ;;
+    "finetune --per-page") return ;;
+    "finetune --port") return ;;
+    "finetune --papa.preset") COMPREPLY=($(compgen -W 'safe parity reference' -- "$current")); return ;;
+    "finetune --papa.alpha") return ;;
+    "finetune --papa.alpha-np") return ;;
+    "finetune --papa.gamma") return ;;
+    "finetune --papa.qpde-on") COMPREPLY=($(compgen -W 'positive negative all' -- "$current")); return ;;
+    "finetune --papa.neg-cap") return ;;
+    "finetune --papa.disliked") COMPREPLY=($(compgen -W '-1 0' -- "$current")); return ;;
+    "finetune --papa.replay") COMPREPLY=($(compgen -W 'none all' -- "$current")); return ;;
+    "finetune --papa.passes") return ;;
+    "finetune --papa.timesteps") return ;;
+    "finetune --papa.batch") return ;;
+    "finetune --papa.guard") return ;;
+    "finetune --papa.k") return ;;
+    "finetune --d3po.beta") return ;;
+    "finetune --d3po.eps") return ;;
+    "finetune --d3po.clip") COMPREPLY=($(compgen -W 'two-sided one-sided' -- "$current")); return ;;
+    "finetune --dpo.beta") return ;;
+    "finetune --dpo.timesteps") return ;;
+    "finetune --dpo.passes") return ;;
+    "finetune --dpo.batch") return ;;
     "finetune --lora-rank") return ;;
     "finetune --lora-alpha") return ;;
     "finetune --lora-targets") return ;;
-    "finetune --gold") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
+    "finetune --gold") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-in class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
     "finetune --monitor-every") return ;;
     "finetune --monitor-n") return ;;
     "finetune --monitor-bootstrap") return ;;
@@ -159,6 +194,7 @@ _plumb_complete() {
     "finetune --keep") COMPREPLY=($(compgen -W 'last best-gold' -- "$current")); return ;;
     "finetune --reward-timeout") return ;;
     "finetune --save-every") return ;;
+    "finetune --save-epochs") return ;;
     "finetune --time-limit") return ;;
     "finetune --resume") COMPREPLY=($(compgen -W 'auto never' -- "$current")); return ;;
     "finetune --output"|"finetune -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
@@ -188,6 +224,7 @@ _plumb_complete() {
     "ingest --value-column") return ;;
     "ingest --label-column") return ;;
     "ingest --class-quantiles") return ;;
+    "ingest --class") return ;;
     "ingest --skip") return ;;
     "ingest --limit") return ;;
     "ingest --held-out") return ;;
@@ -250,7 +287,7 @@ _plumb_complete() {
     "report --tsv") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "report --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "report --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "reward-train --network") COMPREPLY=($(compgen -W 'auto tiny small medium sequence vector linear kmer' -- "$current")); return ;;
+    "reward-train --network") COMPREPLY=($(compgen -W 'auto tiny small medium cnn sequence vector linear kmer' -- "$current")); return ;;
     "reward-train --target") return ;;
     "reward-train --test") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "reward-train --type") COMPREPLY=($(compgen -W 'classifier regressor' -- "$current")); return ;;
@@ -310,7 +347,9 @@ _plumb_complete() {
     "sample --guidance-scale") return ;;
     "sample --lora-scale") return ;;
     "sample --aig") COMPREPLY=($(compgen -W 'linear power:2 power:4 step:0.6 constant:0.5 base ft' -- "$current")); return ;;
+    "sample --base-below") return ;;
     "sample --base") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    "sample --share-start") return ;;
     "sample --batch-size") return ;;
     "sample --steer") COMPREPLY=($(compgen -W 'best-of-n das fk svdd tds' -- "$current")); return ;;
     "sample --alpha") return ;;
@@ -328,7 +367,7 @@ _plumb_complete() {
     "sample --guide-weight") COMPREPLY=($(compgen -W 'constant look-ahead' -- "$current")); return ;;
     "sample --guide-sigma") return ;;
     "sample --guide-reduce") COMPREPLY=($(compgen -W 'sum mean' -- "$current")); return ;;
-    "sample --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
+    "sample --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-in class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
     "sample --reward-timeout") return ;;
     "sample --output"|"sample -o") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
     "sample --threads"|"sample -j") return ;;
@@ -336,7 +375,7 @@ _plumb_complete() {
     "sample --precision") COMPREPLY=($(compgen -W 'fp32 bf16 fp16' -- "$current")); return ;;
     "sample --progress") COMPREPLY=($(compgen -W 'auto bar plain none' -- "$current")); return ;;
     "sample --config") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "score --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
+    "score --reward") COMPREPLY=($(compgen -W 'brightness brisque class-entropy class-in class-logp class-prob conservative exec gc jpeg-compressibility jpeg-incompressibility kmer landscape learned likelihood off-support pwm table torchscript uncertainty' -- "$current")); return ;;
     "score --sum") return ;;
     "score --weights") return ;;
     "score --noise") return ;;
@@ -354,16 +393,16 @@ _plumb_complete() {
   fi
   case $tool in
     check) COMPREPLY=($(compgen -W '--lineage --finite --no-finite --digest --no-digest --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    diversity) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --metric --per-class --no-per-class --vendi.order --vendi.kernel --vendi.bandwidth --vendi.frequencies --bootstrap --memorisation.ratio --memorisation.list --sequences.k --sequences.edit-pairs --subspace --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    diversity) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --metric --per-class --no-per-class --vendi.order --vendi.kernel --vendi.bandwidth --vendi.frequencies --bootstrap --memorisation.ratio --memorisation.list --sequences.k --sequences.edit-pairs --subspace --class-coverage.classes --class-coverage.classifier --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     evaluate-fid) COMPREPLY=($(compgen -W '--reference -r --features --limit --batch-size --save-features --save-stats --metric --allow-rank-deficient --kid.subsets --kid.subset-size --kid.items --prdc.precision-k --prdc.density-k --inception-score.splits --seed --output -o --force --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     export) COMPREPLY=($(compgen -W '--to --output -o --force --limit --by-class --layout --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    feedback) COMPREPLY=($(compgen -W '--ask --rater --port --serve-spool --once --mode --choose --count -n --per-page --repeats --features --seed --question --answers --resume --finish --time-limit --output -o --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    finetune) COMPREPLY=($(compgen -W '--model --method --reward --class --seed --epochs --samples-per-epoch --batch-size --sampler-steps --eta --variance --guidance-scale --train-batch-size --grad-accumulation --inner-epochs --timestep-fraction --max-step-gain --update-order --step-order --lr --weight-decay --grad-clip --clip-range --logprob-reduce --advantage --tracker-size --tracker-min --advantage-clip --constraint --constraint-lr --constraint-max --kl-coef --kl-form --kl-penalty --kl-shape --kl-target --kl-horizon --tdpo.features --tdpo.gamma --tdpo.whitening --tdpo.critic-lr --tdpo.critic-eps --tdpo.critic-clip --tdpo.critic-init --tdpo.critic-relu --tdpo.dormant-threshold --tdpo.probe-n --tdpo.probe --tdpo.reset --tdpo.reset-every --tdpo.reset-seed --dpok.reward --dpok.clip --dpok.value-lr --dpok.value-updates --dpok.value-batch --grpo.std --draft.k --draft.lv-n --draft.lv-include-base --alignprop.truncation --alignprop.target --alignprop.scale --raft.best-of --raft.label-drop --refl.last --refl.standardise --refl.target --refl.scale --strl.alpha --strl.truncation --strl.kl-reduce --drakes.k --drakes.tau --drakes.relax --drakes.alpha --drakes.kl --direct.checkpoint --lora-rank --lora-alpha --lora-targets --full --merge --gold --allow-trained-gold --monitor-every --monitor-n --monitor-bootstrap --monitor-features --stop --keep --reward-timeout --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    ingest) COMPREPLY=($(compgen -W '--format --class-names --from --labels --size --tile --shrink --channels --array --label-array --alphabet --length --window --stride --strands --unique --header --sequence-column --value-column --label-column --class-quantiles --skip --limit --held-out --part --seed --batch-size --output -o --force --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    feedback) COMPREPLY=($(compgen -W '--ask --rater --port --serve-spool --once --mode --choose --by --count -n --per-page --repeats --features --seed --question --answers --resume --finish --time-limit --output -o --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    finetune) COMPREPLY=($(compgen -W '--model --method --reward --class --seed --epochs --samples-per-epoch --batch-size --sampler-steps --eta --variance --guidance-scale --train-batch-size --grad-accumulation --inner-epochs --timestep-fraction --max-step-gain --update-order --step-order --lr --weight-decay --grad-clip --clip-range --logprob-reduce --advantage --tracker-size --tracker-min --advantage-clip --constraint --constraint-lr --constraint-max --kl-coef --kl-form --kl-penalty --kl-shape --kl-target --kl-horizon --tdpo.features --tdpo.gamma --tdpo.whitening --tdpo.critic-lr --tdpo.critic-eps --tdpo.critic-clip --tdpo.critic-init --tdpo.critic-relu --tdpo.dormant-threshold --tdpo.probe-n --tdpo.probe --tdpo.reset --tdpo.reset-every --tdpo.reset-seed --dpok.reward --dpok.clip --dpok.value-lr --dpok.value-updates --dpok.value-batch --grpo.std --draft.k --draft.lv-n --draft.lv-include-base --alignprop.truncation --alignprop.target --alignprop.scale --raft.best-of --raft.label-drop --refl.last --refl.standardise --refl.target --refl.scale --strl.alpha --strl.truncation --strl.kl-reduce --drakes.k --drakes.tau --drakes.relax --drakes.alpha --drakes.kl --direct.checkpoint --ask --step --rounds --per-round --mode --choose --candidates --choose-features --share-start --rater --question --per-page --port --papa.preset --papa.alpha --papa.alpha-np --papa.gamma --papa.qpde-on --papa.neg-cap --papa.disliked --papa.replay --papa.passes --papa.timesteps --papa.batch --papa.guard --papa.k --d3po.beta --d3po.eps --d3po.clip --dpo.beta --dpo.timesteps --dpo.passes --dpo.batch --lora-rank --lora-alpha --lora-targets --full --merge --gold --allow-trained-gold --monitor-every --monitor-n --monitor-bootstrap --monitor-features --stop --keep --reward-timeout --save-every --save-epochs --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    ingest) COMPREPLY=($(compgen -W '--format --class-names --from --labels --size --tile --shrink --channels --array --label-array --alphabet --length --window --stride --strands --unique --header --sequence-column --value-column --label-column --class-quantiles --class --skip --limit --held-out --part --seed --batch-size --output -o --force --compress --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     pretrain) COMPREPLY=($(compgen -W '--denoiser --init --condition --unconditional --steps --batch-size --lr --lr-warmup --lr-schedule --weight-decay --grad-clip --ema-decay --min-snr-gamma --label-drop --flip --seed --value-weight --process --num-train-timesteps --beta-schedule --beta-start --beta-end --prediction-type --timestep-spacing --steps-offset --set-alpha-to-one --clip-sample --table-dtype --jacobi-max-time --jacobi-min-time --jacobi-times --save-every --time-limit --resume --log-every --output -o --force --compress --dry-run --threads -j --device --precision --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     report) COMPREPLY=($(compgen -W '--log --title --rows --columns --pool-seeds --front --front-reward --table --x --y --by --marks --log-x --output -o --svg --png --tsv --force --dry-run --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     reward-train) COMPREPLY=($(compgen -W '--network --target --test --type --labels --label-noise --below --held-out --epochs --steps --batch-size --lr --lr-warmup --weight-decay --grad-clip --label-smoothing --flip --shift --evaluate-every --patience --calibrate --seed --noised-by --noised-steps --ridge --ridge-intercept --uncertainty --scale --cap --bonus-lambda --bonus-covariance --gp-length --gp-noise --members --penalty --kappa --softmin-tau --prior-scale --choose-scale --clusters --save-every --time-limit --resume --output -o --force --compress --dry-run --threads -j --device --log --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
-    sample) COMPREPLY=($(compgen -W '--model --count -n --class --target --seed --first --shard --sampler --steps --eta --variance --guidance-scale --lora-scale --aig --base --batch-size --steer --alpha --particles --steer-return --steer-potential --steer-every --steer-tempering --steer-gamma --steer-resample --steer-ess --guide --guide-strength --guide-target --guide-weight --guide-sigma --guide-reduce --reward --reward-timeout --output -o --force --compress --dry-run --threads -j --device --precision --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
+    sample) COMPREPLY=($(compgen -W '--model --count -n --class --target --seed --first --shard --sampler --steps --eta --variance --guidance-scale --lora-scale --aig --base-below --base --share-start --batch-size --steer --alpha --particles --steer-return --steer-potential --steer-every --steer-tempering --steer-gamma --steer-resample --steer-ess --guide --guide-strength --guide-target --guide-weight --guide-sigma --guide-reduce --reward --reward-timeout --output -o --force --compress --dry-run --threads -j --device --precision --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
     score) COMPREPLY=($(compgen -W '--reward --sum --weights --noise --seed --batch-size --timeout --output -o --force --compress --dry-run --threads -j --device --quiet -q --verbose -v --progress --config --print-config --help --version' -- "$current")) ;;
   esac
 }
