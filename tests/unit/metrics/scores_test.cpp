@@ -324,7 +324,7 @@ TEST_SUITE("registry") {
     const Features other{features(21, 70, 4), {}, {}, "raw", "", "none"};
     const Gaussian fit = fit_gaussian(other.features);
     const io::Json from_items = evaluate_metrics(names, false, {samples, &other, nullptr}, settings);
-    CHECK(from_items.size() == names.size() - 3);  // all but the inception score, what is for sequences, and the subspace of a model
+    CHECK(from_items.size() == names.size() - 4);  // all but the inception score, the coverage of classes, what is for sequences, and the subspace of a model
     const io::Json from_fit = evaluate_metrics(names, false, {samples, nullptr, &fit}, settings);
     CHECK(from_fit["fid"]["value"] == from_items["fid"]["value"]);
     CHECK(from_fit["spectral"]["value"] == from_items["spectral"]["value"]);
