@@ -31,7 +31,7 @@ ROWS
 SEEDS=${SEEDS:-1 2 3}              # draw the labelled windows, the reward's weights, and every sample
 DATA=${DATA:-runs/data}
 DEVICE=${DEVICE:-cpu}              # of tuning and sampling
-MODEL=${MODEL:-}                   # a pretrained model of such windows; empty: trained here, PRETRAIN steps of 64
+MODEL=${MODEL-$root/share/models/fly-dna.h5}   # a pretrained model of such windows; empty: trained here, PRETRAIN steps of 64
 PRETRAIN=${PRETRAIN:-3000}         # half an hour on one core; a device takes minutes
 QUANTILE=${QUANTILE:-0.9}          # labels at or below it are the offline data
 LABELS=${LABELS:-1000}             # of these, for the reward

@@ -11,7 +11,7 @@
 #   share/examples/preference.sh --cells                                  names of the cells, a line each: ARM SEED
 #   share/examples/preference.sh --base FOLDER                            the second classifier; --cell ARM SEED FOLDER: one cell, for make
 #   share/examples/preference.sh --page FOLDER                            and Slurm (share/make/preference.mk, share/slurm/experiment.sbatch)
-#   share/examples/preference.sh --literal FOLDER                         the published loop, T = 1000, beside a draw of timesteps: hours
+#   SETS=literal SEEDS=1 share/examples/preference.sh runs/literal        the published loop, all of T = 1000, beside draws of it: hours
 #
 # Other pictures: MODEL (unconditional, or asked for no class), CLASSIFIER, DATA (a dataset, for the second classifier and the distance) and
 # LIKED say which; share/examples/digits.sh does so for MNIST.
@@ -55,6 +55,14 @@ error-30             ask papa ,error=0.3
 parity-guard         ask papa --papa.preset parity --papa.passes 10 --papa.replay all --papa.guard 3
 parity-error-20      ask papa ,error=0.2 --papa.preset parity --papa.passes 10 --papa.replay all --papa.guard 0
 parity-error-20-guard ask papa ,error=0.2 --papa.preset parity --papa.passes 10 --papa.replay all --papa.guard 3
+ROWS
+}
+# The published code: all weights at 1e-5, every timestep in sampling and learning; and the same with 50 steps and $LEVELS timesteps.
+literal() {
+  entries <<'ROWS'
+literal              literal reference 1000 0
+literal-drawn        literal parity 50 $LEVELS
+literal-drawn-1000   literal parity 1000 $LEVELS
 ROWS
 }
 SETS=${SETS:-arms choices errors}
@@ -104,8 +112,8 @@ cell() {
   arm=$1 seed=$2
   line=$(entry all_rows "$1")
   [ -n "$line" ] || { step "no arm '$1'"; return 2; }
-  set -- $line
-  how=$1 method=$2 error=
+  set -- $(eval "echo $line")
+  how=$1 method=$2 error= drawn=
   shift 2
   case ${1-} in ,error=*) error=$1,seed=$seed; shift ;; esac
   common="--model $MODEL --class none --seed $seed --sampler-steps $STEPS --monitor-every 0 --save-epochs $EVERY"
@@ -118,6 +126,10 @@ cell() {
         diffusion-dpo) set -- --dpo.timesteps "$LEVELS" --dpo.batch "$BATCH" --dpo.passes 10 "$@" ;;
       esac
       tune "cells/$arm-$seed.h5" $common --method "$method" --ask "oracle:reward=$likes$error" --rounds "$ROUNDS" --per-round "$PER_ROUND" "$@" || return ;;
+    literal)
+      [ "$2" = 0 ] || drawn="--papa.timesteps $2"
+      tune "cells/$arm-$seed.h5" --model "$MODEL" --class none --seed "$seed" --monitor-every 0 --save-epochs "$EVERY" --full --lr 1e-5 \
+        --method papa --papa.preset "$method" --sampler-steps "$1" $drawn --ask "oracle:reward=$likes>=0.5" --rounds "$ROUNDS" --per-round "$PER_ROUND" || return ;;
     reward) tune "cells/$arm-$seed.h5" $common --method "$method" --reward "$likes" --epochs "$ROUNDS" --samples-per-epoch "$PER_ROUND" \
       --train-batch-size "$BATCH" --timestep-fraction 0.4 "$@" || return ;;
   esac
