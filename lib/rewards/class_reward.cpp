@@ -39,6 +39,7 @@ class ClassReward : public Reward {
   }
   bool differentiable() const override { return score_ != ClassScore::kMember; }
   Tensor score_differentiable(const Tensor& x0, const Tensor& label) override {
+    if (!differentiable()) return Reward::score_differentiable(x0, label);  // refuses
     return of_logits(network_.outputs_differentiable(x0), label, 0);
   }
   io::Json describe() const override {

@@ -26,6 +26,8 @@ std::string message(const std::function<void()>& call) {
 }
 
 FinetuneOptions resolved(FinetuneOptions options, const std::set<std::string>& set = {}) {
+  if (options.reward.empty() && !learns_from_answers(options))
+    options.reward = "brightness";
   resolve(options, [&](const std::string& name) { return set.contains(name); });
   return options;
 }

@@ -147,6 +147,7 @@ TEST_CASE("each reward of the registry: a gradient that is that of central diffe
   const std::string classifier = write_classifier(folder / "clf.h5", 1.5), regressor = write_regressor(folder / "reg.h5", 1, 3);
   const std::string uncertain = write_uncertain(folder / "u.h5");
   const std::map<std::string, std::string> argument = {{"class-entropy", ":" + classifier},
+                                                       {"class-in", ":" + classifier + ",1"},
                                                        {"class-logp", ":" + classifier},
                                                        {"class-prob", ":" + classifier + ",1"},
                                                        {"conservative", ":" + uncertain},
