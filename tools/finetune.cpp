@@ -71,11 +71,10 @@ int run(cli::Context& ctx, const Options& given) {
   std::unique_ptr<metrics::FeatureNetwork> critic_features;
   if (align::uses_critic_features(o))
     critic_features = metrics::make_feature_network(o.tdpo.features, space, device);
-  const std::string output_path = ctx.output_path("model");
   std::unique_ptr<metrics::FeatureNetwork> choose_features;
   if (o.ask.choose != "random")
     choose_features = metrics::make_feature_network(o.ask.features, space, device);
-  align::AskingContext asking{output_path + ".rounds", base, [&](const auto& kind, const auto& inputs) { return ctx.manifest(kind, inputs); },
+  align::AskingContext asking{"", base, [&](const auto& kind, const auto& inputs) { return ctx.manifest(kind, inputs); },
                               align::reward_scorer(device, o.reward_timeout_s), choose_features.get(), std::nullopt};
   if (o.ask.step)
     asking.answers = ctx.input().kind() == "feedback" ? ctx.input() : ctx.need("feedback");
@@ -105,6 +104,7 @@ int run(cli::Context& ctx, const Options& given) {
   log::verbose("plan: ", plan.dump());
 
   io::H5Writer output = ctx.create("model");
+  asking.folder = output.path() + ".rounds";
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"model", base}};
   if (asking.answers)
     inputs.emplace_back("feedback", *asking.answers);

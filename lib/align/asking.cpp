@@ -151,6 +151,12 @@ Judged read_judged(const io::Manifest& manifest, bool as_pairs, const std::strin
       judged.samples = input;
   if (judged.samples.path().empty())
     throw Error(Exit::kBadInput, manifest.label(), "does not say which samples were judged");
+  if (!judged.samples.has_space()) {  // a file names its inputs by path and digest
+    const io::Manifest whole = io::Manifest::read(judged.samples.path());
+    if (whole.sha256() != judged.samples.sha256())
+      throw Error(Exit::kBadInput, whole.label(), "are other samples than those that " + manifest.label() + " judges", "ask again");
+    judged.samples = whole;
+  }
   const auto means = read_means(file, pairs).values();
   for (const auto& [key, value] : means) {
     judged.item.push_back(key.first);
