@@ -86,7 +86,7 @@ def main():
     base = address.split("/?")[0]
     browser, stranger = Browser(os.path.join(work, "profile")), Browser(os.path.join(work, "stranger"))
     try:
-        asking = "state && state.status === 'ask'"
+        asking = "state && state.status === 'ask' && !busy"
         def at(round_number, first): return f"{asking} && state.first === {first} && state.text.includes('round {round_number} of 3')"
         browser.go(address)
         browser.wait(at(1, 0), "the first screen")
