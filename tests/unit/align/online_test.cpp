@@ -92,7 +92,7 @@ TEST_SUITE("online") {
       if (method == "papa" || method == "epapa") {
         CHECK(values.at("gap_to_base") == 0.0);
         CHECK(values.at("liked") == 0.5);
-        CHECK(values.at("error_liked") > 0);
+        CHECK(values.at("loss") == doctest::Approx(0.1 * values.at("error_liked")).epsilon(1e-6));  // alpha y S, and no distance yet
         CHECK(values.count("error_disliked") == 0);  // safe: no steps of disliked samples
       } else {
         CHECK(values.at("loss") == doctest::Approx(std::log(2.0)).epsilon(1e-6));
@@ -124,9 +124,11 @@ TEST_SUITE("online") {
       CAPTURE(method);
       FinetuneOptions o = options_of(method);
       if (method == "papa") o.papa.preset = "parity";
+      o.d3po.eps = 0.9;      // so that no step is outside, where its margin would move without the loss
+      o.max_step_gain = 4;
       Judgement j(o);
       REQUIRE(j.toy.method->collect(j.toy.context, 0));
-      j.toy.disturb(0.01);
+      j.toy.disturb(0.002);
       const Tensor g = j.gradient(1);
       const auto loss_at = [&](double step) {
         const at::NoGradGuard no_grad;
@@ -141,7 +143,11 @@ TEST_SUITE("online") {
         return j.log.values().at("loss");
       };
       const double norm = g.norm().item<double>(), size = 0.02 / norm;
-      const double up = loss_at(size), down = loss_at(-2 * size);
+      const double up = loss_at(size);
+      const bool has_margin = j.log.values().contains("margin");
+      const double margin_up = has_margin ? j.log.values().at("margin") : 0.0;
+      const double down = loss_at(-2 * size);
+      if (has_margin) CHECK(j.log.values().at("margin") > margin_up);  // of the better sample over the worse
       CHECK((up - down) / (2 * size * norm * norm) == doctest::Approx(1.0).epsilon(0.02));
     }
   }
