@@ -77,7 +77,7 @@ int run(cli::Context& ctx, const Options& given) {
   align::AskingContext asking{"", base, [&](const auto& kind, const auto& inputs) { return ctx.manifest(kind, inputs); },
                               align::reward_scorer(device, o.reward_timeout_s), choose_features.get(), std::nullopt};
   if (o.ask.step)
-    asking.answers = ctx.input().kind() == "feedback" ? ctx.input() : ctx.need("feedback");
+    asking.answers = ctx.need("feedback");
   align::TuningContext context{policy, reward.get(), *codec, o, &constraints, critic_features.get(), &asking};
   const auto method = align::make_method(context);
   std::unique_ptr<metrics::FeatureNetwork> features;

@@ -78,10 +78,10 @@ feedback::Plan plan_round(const AskingContext& asking, const AskOptions& o, cons
                                   .seed = seed + static_cast<uint64_t>(round),
                                   .group = o.share_start};
   std::vector<float> points;
-  if (o.choose != "random") {
+  if (how.choose == "diverse" || (o.choose == "uncertain" && so_far.stored.defined())) {
     const Tensor stored = nn::read_all(io::open_artefact(items.manifest()), items.space().dataset());
     const Tensor of_candidates = asking.features->extract(stored).features;
-    if (o.choose == "uncertain" && so_far.stored.defined()) {
+    if (o.choose == "uncertain") {
       const Tensor value = disagreement(asking.features->extract(so_far.stored).features, so_far.y, of_candidates, kMembers, seed);
       return feedback::plan_by_value({value.const_data_ptr<double>(), value.const_data_ptr<double>() + value.numel()}, o.per_round);
     }
@@ -164,7 +164,7 @@ Judged read_judged(const io::Manifest& manifest, bool as_pairs, const std::strin
   }
   std::sort(judged.item.begin(), judged.item.end());
   judged.item.erase(std::unique(judged.item.begin(), judged.item.end()), judged.item.end());
-  judged.answers = file.info(pairs ? "pair_y" : "y").shape.at(0);
+  judged.answers = manifest.count();
   const auto place = [&](int64_t item) { return std::lower_bound(judged.item.begin(), judged.item.end(), item) - judged.item.begin(); };
   if (pairs) {
     for (const auto& [key, value] : means)

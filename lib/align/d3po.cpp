@@ -74,19 +74,20 @@ class D3po final : public OnlineMethod {
     save_round(checkpoint);
     if (!collected)
       return;
-    for (const auto& [name, tensor] : tensors())
-      if (tensor->defined())
-        checkpoint.tensors.emplace_back("d3po/" + name, *tensor);
+    checkpoint.add("d3po/", {{"pairs", pairs_}, {"y", y_}});
+    if (x_.defined())
+      checkpoint.add("d3po/", {{"x", x_}, {"log_prob_ref", log_prob_ref_}});
+    if (label_.defined())
+      checkpoint.add("d3po/", {{"label", label_}});
   }
   void restore(const nn::Checkpoint& checkpoint, bool collected) override {
     restore_round(checkpoint);
     if (!collected)
       return;
     for (const auto& [name, value] : checkpoint.with_prefix("d3po/"))
-      for (const auto& [own, tensor] : tensors())
-        if (own == name)
-          *const_cast<Tensor*>(tensor) = value;
-    plan_ = made_plan(trained_steps_, pairs_.size(0));
+      (name == "pairs" ? pairs_ : name == "y" ? y_ : name == "x" ? x_ : name == "label" ? label_ : log_prob_ref_) = value;
+    if (pairs_.size(0) > 0)
+      plan_ = made_plan(trained_steps_, pairs_.size(0));
   }
 
   io::Json plan() const override {
@@ -136,18 +137,17 @@ class D3po final : public OnlineMethod {
   }
 
  private:
+  /// Updates of at most --train-batch-size pairs each, all of one size, so that no answer is left out.
   UpdatePlan made_plan(const std::vector<int64_t>& steps, int64_t pairs) const {
-    const int64_t batch = std::min(options().train_batch_size, pairs);
-    return make_update_plan(pairs - pairs % batch, steps, options().timestep_fraction, batch, 1, options().inner_epochs, UpdateOrder::kTrajectories);
+    int64_t batch = std::min(options().train_batch_size, pairs);
+    while (pairs % batch != 0)
+      --batch;
+    return make_update_plan(pairs, steps, options().timestep_fraction, batch, 1, options().inner_epochs, UpdateOrder::kTrajectories);
   }
   void plan_of(const Policy& policy, int64_t pairs) {
     trained_steps_ = policy.trained_steps();
     plan_ = made_plan(trained_steps_, pairs);
   }
-  std::vector<std::pair<std::string, const Tensor*>> tensors() const {
-    return {{"pairs", &pairs_}, {"y", &y_}, {"x", &x_}, {"log_prob_ref", &log_prob_ref_}, {"label", &label_}};
-  }
-
   int64_t steps_;
   std::vector<int64_t> trained_steps_;
   UpdatePlan plan_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "align/asking.h"
 #include "align/constraint.h"
 #include "align/stop_rules.h"
 #include "core/error.h"
@@ -115,12 +116,23 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
     throw Error(Exit::kUsage, "--choose", "uncertain is for papa and epapa", "random, or diverse");
   if (o.ask.choose == "random" && !o.ask.step)
     refuse_if_set(was_set, {"choose-features"}, "with --choose random");
+  if (o.ask.who != "page")
+    refuse_if_set(was_set, {"port"}, "without --ask page");
+  if (o.monitor_every == 0)
+    refuse_if_set(was_set, {"reward"}, with + " and --monitor-every 0: nothing watches it");
+  if (o.ask.candidates > 0) {
+    AskOptions asked = o.ask;
+    asked.candidates = 0;
+    if (o.ask.candidates < samples_per_round(asked))
+      throw Error(Exit::kUsage, "--candidates", cat(o.ask.candidates, " are fewer than the ", samples_per_round(asked), " samples that a round asks about"),
+                  "more of them, or a smaller --per-round");
+  }
   if (o.ask.share_start == 0)
     o.ask.share_start = o.method != "d3po" ? 1 : o.ask.mode == "rank" ? (o.ask.per_page > 0 ? o.ask.per_page : 4) : 2;
   if (o.method == "d3po" && o.ask.share_start < 2)
     throw Error(Exit::kUsage, "--share-start", "d3po compares samples that start from the same noise", "2 or more");
   o.epochs = o.ask.rounds;
-  o.samples_per_epoch = std::max<int64_t>(2, o.ask.candidates > 0 ? o.ask.candidates : o.ask.per_round * (pairs ? 2 : 1));
+  o.samples_per_epoch = samples_per_round(o.ask);
   if (!was_set("batch-size"))
     o.batch_size = 64;  // as sample
   if (o.train_batch_size == 0)

@@ -15,7 +15,8 @@ IMAGES=${IMAGES:-runs/data}
 PRETRAIN=${PRETRAIN:-2000}         # steps of 64
 JOBS=${JOBS:-2}
 case $folder in -*) echo "digits: unknown option '$folder': see the head of $0" >&2; exit 2 ;; esac
-images=$(cd "$IMAGES" && pwd)/digits-images-idx3-ubyte.gz
+case $IMAGES in /*) ;; *) IMAGES=$PWD/$IMAGES ;; esac
+images=$IMAGES/digits-images-idx3-ubyte.gz
 [ -e "$images" ] || { echo "digits: $images is not there: run share/tools/digits-data.sh $IMAGES" >&2; exit 3; }
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)

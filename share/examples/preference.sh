@@ -101,10 +101,11 @@ prepare() {
 evaluate() {
   [ ! -e "cells/$1.json" ] || return 0
   sample --model "$2" --class none -n "$COUNT" --seed 77 $SAMPLER -j 1 -q -o "cells/$1-samples.h5" --force >"cells/$1-samples.json"
-  diversity --features classifier:second.h5 --metric class-coverage --class-coverage.classes "$LIKED" --no-per-class -j 1 -q -o "cells/$1-classes.json" --force \
-    <"cells/$1-samples.json" >/dev/null
-  evaluate-fid --features classifier:second.h5 --reference liked-features.h5 --metric fid --metric inception-score -j 1 -q -o "cells/$1.json" --force \
-    <"cells/$1-samples.json" >/dev/null
+  diversity --features classifier:second.h5 --metric class-coverage --class-coverage.classes "$LIKED" --no-per-class -j 1 -q \
+    <"cells/$1-samples.json" >"cells/$1-classes.json"
+  evaluate-fid --features classifier:second.h5 --reference liked-features.h5 --metric fid --metric inception-score -j 1 -q \
+    <"cells/$1-samples.json" >"cells/$1.json.part"
+  mv "cells/$1.json.part" "cells/$1.json"
 }
 
 # cell ARM SEED
@@ -146,8 +147,8 @@ cell() {
   step "$arm, seed $seed: done"
 }
 
-class_distance() { sed -n 's/.*"class_distance":{"value":\([-0-9.e+]*\).*/\1/p; s/.*"class_distance":\([-0-9.e+]*\).*/\1/p' | head -n 1; }
-inception() { tr -d ' \n' | sed -n 's/.*"inception-score":{"value":\([-0-9.e+]*\).*/\1/p'; }
+# inception FILE.json: the inception score, which stands behind another value.
+inception() { sed -n 's/.*"inception-score":{"value":\([-0-9.e+]*\).*/\1/p' "$1"; }
 
 # A row a cell and evaluation.
 collect() {
@@ -159,8 +160,8 @@ collect() {
       [ "$round" != 0 ] || name=base
       [ ! -e "cells/$name.json" ] || printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$arm" "$seed" $((round * PER_ROUND)) \
         "$(number "cells/$name-classes.json" value)" "$(number "cells/$name-classes.json" normalised_entropy)" \
-        "$(number "cells/$name-classes.json" min_share)" "$(class_distance <"cells/$name-classes.json")" \
-        "$(number "cells/$name.json" value)" "$(inception <"cells/$name.json")"
+        "$(number "cells/$name-classes.json" min_share)" "$(number "cells/$name-classes.json" class_distance)" \
+        "$(number "cells/$name.json" value)" "$(inception "cells/$name.json")"
       round=$((round + EVERY))
     done
   done

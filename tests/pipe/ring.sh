@@ -1,7 +1,7 @@
 #!/bin/sh
 # PAPA end to end on a ring of eight Gaussians in the plane, of which every second is liked: section 8.1 of the method's specification, whose
-# acceptance this is. The preset safe aligns the model and keeps the four; the published loss at the same learning rate drives it off the ring
-# to numbers that are not finite, and the guard sees that.   SPDX-License-Identifier: Apache-2.0
+# acceptance this is. The preset safe aligns the model and keeps the four; the published loss at the same learning rate makes it worse than
+# it was, which the guard sees.   SPDX-License-Identifier: Apache-2.0
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 PATH="${PLUMB_BUILD_DIR:-$root/build}/bin:$PATH"
@@ -58,6 +58,7 @@ expect() { echo "$figures" | awk "{ s = \$1; c = \$2; o = \$3; exit !($2) }" || 
 
 figures=$(measure ring-model.h5)
 expect "the model before" "s > 0.4 && s < 0.6 && c > 0.95 && o < 0.2"
+before=${figures%% *}
 tune safe.h5 --seed 10
 figures=$(measure safe.h5)
 expect "safe" "s >= 0.65 && c >= 0.6"
@@ -65,5 +66,5 @@ tune reference.h5 --papa.preset reference --papa.guard 3
 taken=$(sed -n 's/.*"epochs_taken_back":\([0-9]*\).*/\1/p' reference.h5.jsonl)
 [ "$taken" -gt 0 ] || fail "reference: the guard saw nothing"
 figures=$(measure reference.h5)
-expect "reference: the guard took back $taken of 30 rounds, and the numbers stayed finite" "s >= 0"
+expect "reference: the guard took back $taken of 30 rounds" "s < $before"
 echo "3 passed"

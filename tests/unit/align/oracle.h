@@ -4,27 +4,17 @@
 
 #include <ATen/ATen.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "unit/cases.h"
+
 namespace plumb::align {
 
 /// One case by id: {"inputs", "expected"}.
-inline nlohmann::json oracle(const std::string& id) {
-  const char* root = std::getenv("PLUMB_SOURCE_DIR");
-  std::ifstream file(std::string(root ? root : ".") + "/tests/numeric/policy-gradient.json");
-  REQUIRE_MESSAGE(file.good(), "run from the repository's root or set PLUMB_SOURCE_DIR");
-  const nlohmann::json all = nlohmann::json::parse(file);
-  for (const auto& entry : all.at("cases"))
-    if (entry.at("id") == id)
-      return entry;
-  FAIL("no case " << id);
-  return {};
-}
+inline nlohmann::json oracle(const std::string& id) { return test::numeric_case("policy-gradient.json", id); }
 
 inline at::Tensor vector_of(const nlohmann::json& values) {
   return at::tensor(values.get<std::vector<double>>(), at::kDouble);

@@ -3,7 +3,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
-#include <fstream>
 
 #include <ATen/ATen.h>
 #include <doctest/doctest.h>
@@ -17,23 +16,14 @@
 #include "diffusion/transition.h"
 #include "nn/adamw.h"
 #include "nn/layers.h"
+#include "unit/cases.h"
 
 using namespace plumb;
 using namespace plumb::align;
 
 namespace {
 
-nlohmann::json preference(const std::string& id) {
-  const char* root = std::getenv("PLUMB_SOURCE_DIR");
-  std::ifstream file(std::string(root ? root : ".") + "/tests/numeric/preference.json");
-  REQUIRE(file.good());
-  const nlohmann::json all = nlohmann::json::parse(file);
-  for (const auto& entry : all.at("cases"))
-    if (entry.at("id") == id)
-      return entry;
-  FAIL("no case " << id);
-  return {};
-}
+nlohmann::json preference(const std::string& id) { return test::numeric_case("preference.json", id); }
 
 Tensor tensor_of(const nlohmann::json& json) {
   if (!json.is_array())

@@ -6,6 +6,7 @@
 #include "core/signals.h"
 #include "feedback/spool.h"
 #include "scene.h"
+#include "unit/cases.h"
 
 using namespace plumb::test;
 using plumb::Exit;
@@ -46,19 +47,22 @@ TEST_SUITE("oracle") {
 
   TEST_CASE("P16 of preference.json: a class of the preference set is liked, another disliked") {
     Scene scene(10);
-    const std::vector<int64_t> predicted{1, 3, 4, 7, 8, 9, 0, 1, 2, 9};
+    const nlohmann::json c = numeric_case("preference.json", "P16_feedback_split");
+    const auto predicted = c["inputs"]["predicted"].get<std::vector<int64_t>>(), liked = c["inputs"]["preference"].get<std::vector<int64_t>>();
     const io::Manifest scores = make_scores(scene.folder / "scores.h5", scene.samples, [&](int64_t i) {
-      const int64_t c = predicted[static_cast<size_t>(i)];
-      return c == 1 || c == 4 || c == 7 || c == 9 ? 1.0F : 0.0F;
+      return std::count(liked.begin(), liked.end(), predicted.at(static_cast<size_t>(i))) > 0 ? 1.0F : 0.0F;
     });
-    CHECK(ask(scene, "oracle:reward=r>=0.5", &scores) == std::vector<double>{1, -1, 1, 1, -1, 1, -1, 1, -1, 1});
+    CHECK(ask(scene, "oracle:reward=r>=0.5", &scores) == c["expected"]["y_full_exploitation"].get<std::vector<double>>());
   }
 
   TEST_CASE("D09 of preference.json: several rewards by Pareto dominance") {
-    CHECK(pareto_preference({30, 10, 6}, {20, 8, 5}) == 1);
-    CHECK(pareto_preference({20, 8, 5}, {30, 10, 6}) == -1);
-    CHECK(pareto_preference({40, 4, 4}, {30, 10, 6}) == 0);
-    CHECK(pareto_preference({1, 1, 1}, {1, 1, 1}) == 0);
+    const nlohmann::json c = numeric_case("preference.json", "D09_preference_compare");
+    for (size_t k = 0; k < c["inputs"]["a"].size(); ++k) {
+      const auto a = c["inputs"]["a"][k].get<std::vector<double>>(), b = c["inputs"]["b"][k].get<std::vector<double>>();
+      const auto pair = c["expected"]["pref"][k].get<std::vector<double>>();  // (1,-1), (-1,1) or (0,0)
+      CHECK(pareto_preference(a, b) == pair[0]);
+      CHECK(pareto_preference(b, a) == pair[1]);
+    }
     Scene scene(6, Mode::kPairs, "all");
     AskerInput in = scene.input();
     in.score = [](const std::string& name, const Items& items) {

@@ -2,8 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
 #include <functional>
 
 #include <ATen/ATen.h>
@@ -15,6 +13,7 @@
 #include "metrics/inception_score.h"
 #include "metrics/pairwise.h"
 #include "metrics/registry.h"
+#include "unit/cases.h"
 
 using namespace plumb;
 using namespace plumb::metrics;
@@ -22,17 +21,7 @@ using at::Tensor;
 
 namespace {
 
-io::Json preference_case(const std::string& id) {
-  const char* source = std::getenv("PLUMB_SOURCE_DIR");
-  std::ifstream file(std::string(source ? source : ".") + "/tests/numeric/preference.json");
-  REQUIRE(file.good());
-  const io::Json all = io::Json::parse(file);
-  for (const io::Json& entry : all.at("cases")) {
-    if (entry.at("id") == id) return entry;
-  }
-  FAIL("no case " << id);
-  return {};
-}
+io::Json preference_case(const std::string& id) { return test::numeric_case("preference.json", id); }
 
 Tensor matrix(const io::Json& rows) {
   std::vector<Tensor> out;

@@ -1,23 +1,14 @@
 // The networks of tests/numeric/preference.json: its cases and how they fill weights.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cmath>
-#include <fstream>
 #include <string>
 
+#include "unit/cases.h"
 #include "unit/nn/helpers.h"
 
 namespace plumb::nn::test {
 
-inline io::Json preference_case(const std::string& id) {
-  std::ifstream file(numeric_file("preference.json"));
-  REQUIRE(file.good());
-  const io::Json all = io::Json::parse(file);
-  for (const io::Json& entry : all.at("cases")) {
-    if (entry.at("id") == id) return entry;
-  }
-  FAIL("no case " << id);
-  return {};
-}
+inline io::Json preference_case(const std::string& id) { return plumb::test::numeric_case("preference.json", id); }
 
 /// Row-major v_i = sin(0.7 i + 0.001 numel): matrices and kernels sqrt(2 / (numel / shape[0])) v, vectors 0.5 + 0.3 v.
 inline void fill_as_preference(Module& module) {
