@@ -150,18 +150,23 @@ cell() {
 # inception FILE.json: the inception score, which stands behind another value.
 inception() { sed -n 's/.*"inception-score":{"value":\([-0-9.e+]*\).*/\1/p' "$1"; }
 
+# or_dash: a value from standard input, or - where there is none: no sample of a class liked has no spread.
+or_dash() { sed 's/^$/-/' | grep . || echo -; }
+
 # A row a cell and evaluation.
 collect() {
   printf 'arm\tseed\tlabels\tsuccess\tcoverage\tleast\tspread\tfid\tinception\n'
   cells | while read -r arm seed; do
+    [ -e "cells/$arm-$seed.h5.rounds" ] || continue
     round=0
     while [ "$round" -le "$ROUNDS" ]; do
-      name=$arm-$seed-$round
-      [ "$round" != 0 ] || name=base
-      [ ! -e "cells/$name.json" ] || printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$arm" "$seed" $((round * PER_ROUND)) \
-        "$(number "cells/$name-classes.json" value)" "$(number "cells/$name-classes.json" normalised_entropy)" \
-        "$(number "cells/$name-classes.json" min_share)" "$(number "cells/$name-classes.json" class_distance)" \
-        "$(number "cells/$name.json" value)" "$(inception "cells/$name.json")"
+      name=cells/$arm-$seed-$round
+      [ "$round" != 0 ] || name=cells/base
+      if [ -e "$name.json" ]; then
+        printf '%s\t%s\t%s' "$arm" "$seed" $((round * PER_ROUND))
+        for key in value normalised_entropy min_share class_distance; do printf '\t%s' "$(number "$name-classes.json" "$key" | or_dash)"; done
+        printf '\t%s\t%s\n' "$(number "$name.json" value | or_dash)" "$(inception "$name.json" | or_dash)"
+      fi
       round=$((round + EVERY))
     done
   done
@@ -173,7 +178,7 @@ page() {
     --title "What a user's answers make of a model" -q -o page.html --force >/dev/null
   awk -F'\t' -v last=$((ROUNDS * PER_ROUND)) 'NR == 1 || $3 == last || $3 == 0' results.tsv >end.tsv
   : >none.tsv
-  summary end.tsv 1,3 4,5,6,7,8,9 none.tsv | column -t -s "$(printf '\t')" >&2
+  summary end.tsv 1,3 4,5,6,7,8,9 none.tsv | awk -F'\t' -v OFS='\t' '{ out = $1 OFS $2 OFS $3; for (i = 4; i < NF; i += 3) out = out OFS $i OFS $(i + 1); print out }' | column -t -s "$(printf '\t')" >&2
   echo "$PWD/page.html"
 }
 
