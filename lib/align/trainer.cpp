@@ -118,8 +118,11 @@ io::Json Trainer::end_of_epoch(bool finite) {
 
 RunEnd Trainer::run() {
   const bool resumed = resume();
-  // The line of step_ may lack an evaluation that was cut short, so it is cut off and written again.
-  io::JsonLog log(files_.log, resumed ? step_ - 1 : -1);
+  if (record_.is_null())
+    record_ = {{"step", 0}, {"epoch", 0}};
+  // The last line may lack an evaluation that was cut short, so it is cut off and written again.
+  const int64_t epoch = record_.at("epoch").get<int64_t>();
+  io::JsonLog log(files_.log, resumed ? step_ : -1, epoch - 1);
   log.write_start(step_, "finetune");
   log.write({{"event", "plan"}, {"step", step_}, {"method", method_.name()}, {"plan", method_.plan()}});
   nn::CheckpointClock clock(context_.options.save_every_s);
@@ -137,9 +140,7 @@ RunEnd Trainer::run() {
     return true;
   };
 
-  if (step_ == 0)
-    record_ = {{"step", 0}, {"epoch", 0}};
-  if (monitor_ != nullptr || step_ > 0) {
+  if (monitor_ != nullptr || epoch > 0) {
     if (!close_step())
       return interrupted();
   }

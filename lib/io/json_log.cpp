@@ -15,18 +15,19 @@
 namespace plumb::io {
 namespace {
 
-/// Cuts the log to what a run resumed after `step` keeps; returns the path. What is no regular file has nothing to cut.
-const std::string& cut(const std::string& path, int64_t step) {
+/// Cuts the log to what a run resumed after (step, epoch) keeps; returns the path. What is no regular file has nothing to cut.
+const std::string& cut(const std::string& path, int64_t step, int64_t epoch) {
   struct stat status {};
   if (path.empty() || ::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return path;
-  if (step >= 0) truncate_after(path, step);
+  if (step >= 0) truncate_after(path, step, epoch);
   else if (::truncate(path.c_str(), 0) != 0) throw Error(Exit::kFailed, path, std::strerror(errno));
   return path;
 }
 
 }  // namespace
 
-JsonLog::JsonLog(const std::string& path, int64_t resumed_step) : log_(cut(path, resumed_step)) {}
+JsonLog::JsonLog(const std::string& path, int64_t resumed_step, int64_t resumed_epoch)
+    : log_(cut(path, resumed_step, resumed_epoch)) {}
 
 void JsonLog::write_start(int64_t step, const std::string& tool) {
   char host[256] = "", when[32] = "";

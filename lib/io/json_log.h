@@ -1,6 +1,7 @@
 // The log of a long run, resumable: plumb-log(5).   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "io/jsonl.h"
@@ -11,9 +12,9 @@ namespace plumb::io {
 /// A JsonlLog that reads as one uninterrupted run: lines of steps that a resumed run will do again are cut off first.
 class JsonLog {
  public:
-  /// "" = no log. resumed_step < 0: a new run, the file is emptied. Otherwise lines whose step is above resumed_step, and a
-  /// torn last line, are cut off. Throws Error(kFailed) if it cannot be written.
-  JsonLog(const std::string& path, int64_t resumed_step);
+  /// "" = no log. resumed_step < 0: a new run, the file is emptied. Otherwise lines after (resumed_step, resumed_epoch), and
+  /// a torn last line, are cut off (truncate_after). Throws Error(kFailed) if it cannot be written.
+  JsonLog(const std::string& path, int64_t resumed_step, int64_t resumed_epoch = std::numeric_limits<int64_t>::max());
   /// One line, written through at once. Throws Error(kBadNumbers) for a NaN or infinity.
   void write(const Json& record) { log_.write(record); }
   /// A line {"event": "start", "step", "time" (UTC), "host", "job" (Slurm's, if any)}: what artefacts never hold.

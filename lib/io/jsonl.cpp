@@ -121,14 +121,18 @@ std::vector<Json> read_jsonl(const std::string& path) {
   return lines;
 }
 
-int64_t truncate_after(const std::string& path, int64_t step) {
+int64_t truncate_after(const std::string& path, int64_t step, int64_t epoch) {
   if (::access(path.c_str(), F_OK) != 0) return 0;
   std::string kept;
   int64_t dropped = 0;
   bool keep = true;
   scan(path, [&](const std::string& line, const Json& json) {
-    const auto at = json.find("step");
-    if (at != json.end() && at->is_number()) keep = at->get<double>() <= static_cast<double>(step);
+    const int64_t last = std::numeric_limits<int64_t>::max();
+    const auto at = json.find("step"), of = json.find("epoch");
+    if (at != json.end() && at->is_number_integer()) {
+      const int64_t its_epoch = of != json.end() && of->is_number_integer() ? of->get<int64_t>() : last;
+      keep = std::pair(at->get<int64_t>(), its_epoch) <= std::pair(step, epoch);
+    }
     if (keep) kept += line + "\n";
     else ++dropped;
   });

@@ -1,6 +1,8 @@
 // Logs of long runs: one JSON object a line.   SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -31,9 +33,9 @@ class JsonlLog {
 void for_each_jsonl(const std::string& path, const std::function<void(const nlohmann::ordered_json&)>& visit);
 std::vector<nlohmann::ordered_json> read_jsonl(const std::string& path);
 
-/// Drops each line whose "step" is greater than `step` (lines without a step go with the line before them), and a torn
-/// last line; replaces the file atomically. Nothing happens if there is no such file. Returns how many lines were
-/// dropped.
-int64_t truncate_after(const std::string& path, int64_t step);
+/// Drops each line whose ("step", "epoch") comes after (step, epoch), and a torn last line; replaces the file atomically.
+/// A line without an epoch is the last of its step; one without a step goes with the line before it. Nothing happens if
+/// there is no such file. Returns how many lines were dropped.
+int64_t truncate_after(const std::string& path, int64_t step, int64_t epoch = std::numeric_limits<int64_t>::max());
 
 }  // namespace plumb::io

@@ -290,6 +290,10 @@ TEST_CASE("jsonl: lines in order, torn ends cut, later steps dropped") {
   CHECK(truncate_after(path, 2) == 4);
   CHECK(read_file(path) == whole.substr(0, whole.find("{\"step\":3")));
   CHECK(truncate_after(scratch / "absent", 2) == 0);
+  const std::string rounds = "{\"step\":0,\"epoch\":0}\n{\"step\":0,\"epoch\":1}\n";  // the second changed nothing: the same step
+  put(path, rounds + "{\"event\":\"start\",\"step\":0}\n{\"step\":0,\"epoch\":2}\n{\"step\":1,\"epoch\":1}\n");
+  CHECK(truncate_after(path, 0, 1) == 3);
+  CHECK(read_file(path) == rounds);
   put(path, "{\"step\":1}\nnot json\n{\"step\":2}\n");
   check_error([&] { read_jsonl(path); }, Exit::kBadInput, path, "line 2");
   check_error([&] { read_jsonl(scratch / "absent"); }, Exit::kBadInput, "absent", "No such file");
