@@ -153,16 +153,17 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   io::Json reward = rewards::reward_json(fit, fitted, training, chosen, target);
   if (classifier) reward.update({{"classes", labelled.classes}, {"temperature", temperature}});
   else reward["target"]["name"] = labelled.target_name;
-  io::Json& metrics = reward["metrics"] = io::Json::object();
+  io::Json metrics = io::Json::object();
   if (!held_out.empty()) metrics["held_out"] = rewards::quality_of(fitted, rows, *codec, held_out, known, temperature, device);
   if (test) metrics["test"] = rewards::test_quality(fitted, *codec, *test, temperature, device, noise);
+  if (noise && !held_out.empty()) {
+    metrics["noise_levels"] = rewards::noise_level_quality(*fitted.predictor, rows, *codec, held_out, known,
+                                                           {temperature, fitted.scale.mean, fitted.scale.std}, device);
+  }
+  reward["metrics"] = std::move(metrics);
   if (noise) {
     reward["noised"] = noise->describe();
     reward["noised"]["model"] = inputs.back().second.sha256();
-    if (!held_out.empty()) {
-      metrics["noise_levels"] = rewards::noise_level_quality(*fitted.predictor, rows, *codec, held_out, known,
-                                                             {temperature, fitted.scale.mean, fitted.scale.std}, device);
-    }
   }
   manifest.json()["space"] = space.to_json();
   manifest.json()["reward"] = std::move(reward);
