@@ -1,4 +1,4 @@
-// The registry of samplers, and the loop that runs one chain.   SPDX-License-Identifier: Apache-2.0
+// The registry of samplers.   SPDX-License-Identifier: Apache-2.0
 #include "diffusion/sampler.h"
 
 #include <ATen/ATen.h>
@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "core/philox.h"
 #include "core/text.h"
-#include "nn/data.h"
 
 namespace plumb::diffusion {
 
@@ -41,25 +40,6 @@ Tensor choose_labels(const std::string& which, const std::vector<int64_t>& items
                                                    .below(static_cast<uint64_t>(num_classes))));
   }
   return at::tensor(labels, at::kLong);
-}
-
-Tensor run_chain(Sampler& sampler, const ModelFunction& model, const std::vector<int64_t>& items, uint64_t seed,
-                 const std::vector<int64_t>& item_shape, const nn::Condition& condition, at::Device device,
-                 const StepObserver& on_step) {
-  Tensor x = nn::normal_noise(seed, static_cast<int>(Stream::kPrior), items, 0, item_shape, device);
-  const std::vector<int64_t>& timesteps = sampler.timesteps();
-  for (size_t i = 0; i < timesteps.size(); ++i) {
-    const Tensor t = at::full({x.size(0)}, timesteps[i], at::TensorOptions(at::kLong).device(device));
-    const Tensor output = model(i, x, t, condition);
-    Tensor noise;
-    if (sampler.needs_noise(i)) {
-      noise = nn::normal_noise(seed, static_cast<int>(Stream::kSamplerStep), items, static_cast<uint32_t>(i), item_shape, device);
-    }
-    const Tensor next = sampler.step(i, x, output, noise);
-    if (on_step) on_step(i, timesteps[i], x, output, next);
-    x = next;
-  }
-  return x;
 }
 
 }  // namespace plumb::diffusion

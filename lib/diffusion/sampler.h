@@ -38,11 +38,4 @@ struct GuidedDenoiser {
 /// What produces model_output of step i of a chain (0: from noise): a guided denoiser, or a mixture of two (aig.h).
 using ModelFunction = std::function<Tensor(size_t i, const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition)>;
 
-/// Runs one batch of chains from noise keyed by (seed, global item index, step). on_step, when given, sees
-/// (i, t, x_t, model_output, x_next) of each step: rollouts record it.
-using StepObserver = std::function<void(size_t i, int64_t t, const Tensor& x_t, const Tensor& model_output, const Tensor& x_next)>;
-Tensor run_chain(Sampler& sampler, const ModelFunction& model, const std::vector<int64_t>& items, uint64_t seed,
-                 const std::vector<int64_t>& item_shape, const nn::Condition& condition, at::Device device,
-                 const StepObserver& on_step = nullptr);
-
 }  // namespace plumb::diffusion

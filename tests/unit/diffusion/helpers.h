@@ -4,13 +4,17 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
+#include "core/philox.h"
 #include "diffusion/options.h"
+#include "diffusion/sampler.h"
+#include "nn/data.h"
 #include "nn/denoiser.h"
 
 namespace plumb::diffusion::testing {
@@ -87,5 +91,27 @@ class TinyDenoiser : public nn::Denoiser {
   int64_t num_classes_;
   at::Tensor weight_ = at::full({4}, 0.5), bias_ = at::ones({4});
 };
+
+/// Runs one batch of chains from noise keyed by (seed, global item index, step): what Steering does in the commands, without
+/// steering. on_step, when given, sees (i, t, x_t, model_output, x_next) of each step.
+using StepObserver = std::function<void(size_t i, int64_t t, const at::Tensor& x_t, const at::Tensor& model_output, const at::Tensor& x_next)>;
+inline at::Tensor run_chain(Sampler& sampler, const ModelFunction& model, const std::vector<int64_t>& items, uint64_t seed,
+                            const std::vector<int64_t>& item_shape, const nn::Condition& condition, at::Device device,
+                            const StepObserver& on_step = nullptr) {
+  at::Tensor x = nn::normal_noise(seed, static_cast<int>(Stream::kPrior), items, 0, item_shape, device);
+  const std::vector<int64_t>& timesteps = sampler.timesteps();
+  for (size_t i = 0; i < timesteps.size(); ++i) {
+    const at::Tensor t = at::full({x.size(0)}, timesteps[i], at::TensorOptions(at::kLong).device(device));
+    const at::Tensor output = model(i, x, t, condition);
+    at::Tensor noise;
+    if (sampler.needs_noise(i)) {
+      noise = nn::normal_noise(seed, static_cast<int>(Stream::kSamplerStep), items, static_cast<uint32_t>(i), item_shape, device);
+    }
+    const at::Tensor next = sampler.step(i, x, output, noise);
+    if (on_step) on_step(i, timesteps[i], x, output, next);
+    x = next;
+  }
+  return x;
+}
 
 }  // namespace plumb::diffusion::testing
