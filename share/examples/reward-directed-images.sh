@@ -1,15 +1,19 @@
 #!/bin/sh
 # reward-directed-images FOLDER: images that are asked to have a reward, from few labels (Yuan et al. 2023, "Reward-directed conditional
-# diffusion", section 5.2). The truth is the size of an image as a JPEG file in kB, jpeg-incompressibility: a fixed score of the pixels
-# whose range in the data is plain (Fashion-MNIST), that any image has, and that no network here was made with. A reward network sees
-# 2,000 images with noisy labels and gives the 58,000 others pseudo-labels; the shipped diffusion model goes on training with these as its
-# condition; then it is asked for rewards inside and beyond the data's range, with classifier-free guidance of several strengths. The table
-# sets what the network thinks of the samples beside the truth. About an hour on two cores, most of it training.
+# diffusion", section 5.2). The truth is a linear head on a network's features, as there: how much more an image looks like an ankle boot
+# than like a sneaker to the shipped classifier (the difference of the two logits). A reward network sees 2,000 images with noisy labels.
+# Two ways to ask for a reward inside and beyond the data's range, each in several strengths:
+#   condition  the network's opinion of all 60,000 images becomes a condition of the shipped diffusion model, which goes on training; then
+#              classifier-free guidance of that strength
+#   guide      the shipped model as it is, each step shifted by the gradient of (target - reward of the noised image)^2 / 2; the strength
+#              is in standard deviations of the reward squared
+# The table sets what the reward network thinks of the samples beside the truth. About an hour on two cores, most of it training.
 #
 #   share/examples/reward-directed-images.sh runs/images       all cells, then table and page
-#   STEPS=400 COUNT=64 JOBS=1 share/examples/...               shorter training, fewer samples
-#   share/examples/reward-directed-images.sh --cells           names of the cells, a line each: STRENGTH SEED
-#   share/examples/reward-directed-images.sh --base FOLDER     data, rewards and models; --cell STRENGTH SEED FOLDER: one cell, for make
+#   STEPS=400 COUNT=32 JOBS=1 share/examples/...               shorter training, fewer samples
+#   REWARD=jpeg-incompressibility share/examples/...           another truth
+#   share/examples/reward-directed-images.sh --cells           names of the cells, a line each: WAY STRENGTH SEED
+#   share/examples/reward-directed-images.sh --base FOLDER     data, rewards and models; --cell WAY STRENGTH SEED FOLDER: one cell, for make
 #   share/examples/reward-directed-images.sh --page FOLDER     and Slurm (share/make/reward-directed-images.mk, share/slurm/)
 #
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
@@ -27,18 +31,19 @@ max+2std
 max+4std
 ROWS
 }
-SEEDS=${SEEDS:-1}                      # of the labelled images, networks and samples
+SEEDS=${SEEDS:-1 2 3}                  # of the labelled images, networks and samples
 DEVICE=${DEVICE:-cpu}                  # of training and sampling
-STRENGTHS=${STRENGTHS:-1 2 4}          # of guidance; 1: none
-REWARD=${REWARD:-jpeg-incompressibility}
+CONDITION=${CONDITION-1 2 4}           # strengths of classifier-free guidance; 1: none
+GUIDE=${GUIDE-1 10 100}                # strengths of guidance by the gradient
+REWARD=${REWARD:-class-logp:,9 - class-logp:,7}
 LABELLED=${LABELLED:-2000}
 NOISE=${NOISE:-0.1}                    # of the labels, in standard deviations of the reward
-STEPS=${STEPS:-2000}                   # of 64 images, from the shipped model
-COUNT=${COUNT:-128}                    # samples of a target and strength
-SAMPLER=${SAMPLER:---sampler ddim --eta 1 --steps 40}
+STEPS=${STEPS:-600}                    # of 64 images, from the shipped model
+COUNT=${COUNT:-64}                     # samples of a target, way and strength
+INFERENCE=${INFERENCE:-40}             # steps of the sampler
 
-settings="REWARD LABELLED NOISE STEPS COUNT SAMPLER"
-export SEEDS DEVICE STRENGTHS $settings
+settings="REWARD LABELLED NOISE STEPS COUNT INFERENCE"
+export SEEDS DEVICE CONDITION GUIDE $settings
 folder=runs/images
 folders="base cells"
 preparing="rewards and models"
@@ -49,19 +54,19 @@ statistic() { sed "s/.*\"n\":[0-9]*,\"mean\"/\"mean\"/; s/.*\"$1\":\\([-0-9.e+]*
 
 # base SEED: the truth of all images, a reward network from noisy labels, pseudo-labels, the conditional model.
 base() {
-  [ ! -e "base/model-$1.h5" ] || return 0
   if ! [ -e base/truth.json ]; then
     ingest "$images/train-images-idx3-ubyte.gz" -q -o base/all.h5 --force >/dev/null
     score base/all.h5 --reward "truth=$REWARD" -j 1 -q -o base/truth.h5 --force >base/truth.json.part
     mv base/truth.json.part base/truth.json
   fi
   sd=$(statistic std <base/truth.json)
-  # Each seed has labelled images of its own: a stretch of the data.
+  # Each seed has labelled images of its own: a stretch of the data. The network sees them noised as the sampler's steps do.
   first=$(($1 * LABELLED % 50000))
   if ! [ -e "base/reward-$1.h5" ]; then
     ingest "$images/train-images-idx3-ubyte.gz" --skip "$first" --limit "$LABELLED" -q -o "base/labelled-$1.h5" --force |
       score --reward "truth=$REWARD" --noise "$(awk -v a="$NOISE" -v sd="$sd" 'BEGIN { print a * sd }')" --seed "$1" -j 1 -q -o "base/labels-$1.h5" --force |
-      reward-train --type regressor --epochs 20 --evaluate-every 50 --patience 10 --seed "$1" -j 1 -q -o "base/reward-$1.h5" --force >/dev/null
+      reward-train --type regressor --noised-by "$shipped" --noised-steps "$INFERENCE" --epochs 60 --evaluate-every 100 --seed "$1" -j 1 -q \
+        -o "base/reward-$1.h5" --force >/dev/null
   fi
   # Pseudo-labels of all images, with noise of 1 / sqrt(784) standard deviations.
   if ! [ -e "base/pseudo-$1.json" ]; then
@@ -69,6 +74,7 @@ base() {
       -o "base/pseudo-$1.h5" --force >"base/pseudo-$1.json.part"
     mv "base/pseudo-$1.json.part" "base/pseudo-$1.json"
   fi
+  [ -n "$CONDITION" ] && ! [ -e "base/model-$1.h5" ] || return 0
   pretrain "base/pseudo-$1.h5" --init "$shipped" --condition class --condition reward --steps "$STEPS" --batch-size 64 --lr 3e-4 --ema-decay 0.995 \
     --seed "$1" --log-every 20 --save-every 60 --device "$DEVICE" -j "$JOBS" -q -o "base/model-$1.h5" >/dev/null
   step "model of seed $1: done"
@@ -84,51 +90,50 @@ value() {
   esac
 }
 
-# cell STRENGTH SEED
-cell() {
-  name=$1-$2
-  [ ! -e "cells/$name.csv" ] || return 0
-  list=$(targets | while read -r target; do value "$target" "$2"; done | paste -sd, -)
-  n=$(($(targets | wc -l) * COUNT))
-  sample --model "base/model-$2.h5" --class none --target "$list" --guidance-scale "$1" -n "$n" --seed "$2" $SAMPLER --device "$DEVICE" -j 1 -q -o "cells/$name-samples.h5" --force |
-    score --reward "truth=$REWARD" --reward "predicted=learned:base/reward-$2.h5" -j 1 -q -o "cells/$name-scores.h5" --force >/dev/null || return
-  csv "cells/$name.csv.part" "cells/$name-scores.h5"
-  mv "cells/$name.csv.part" "cells/$name.csv"
-  step "strength $1, seed $2: done"
+# How each way draws: what is asked for, and how strongly, as options of sample.
+by_condition() { echo "--model base/model-$seed.h5 --class none --target $target --guidance-scale $strength"; }
+by_guide() {
+  gamma=$(awk -v a="$strength" -v sd="$(statistic std <base/truth.json)" 'BEGIN { print a / (sd * sd) }')
+  echo "--model $shipped --class none --reward learned:base/reward-$seed.h5 --guide x_t --guide-target=$target --guide-strength $gamma"
 }
 
-# A row a strength, seed and target: results.tsv.
-collect() {
-  printf 'strength\tseed\tname\ttarget\ttruth\ttruth_sd\tpredicted\tpredicted_sd\tgap\n'
-  cells | while read -r strength seed; do
-    [ -e "cells/$strength-$seed.csv" ] || continue
-    awk -F, -v OFS='\t' -v strength="$strength" -v seed="$seed" -v names="$(targets | paste -sd' ' -)" "$header"'
-      {
-        k = $at["target"]; t = $at["truth"]; p = $at["predicted"]
-        if (!(k in n)) order[++targets] = k
-        ++n[k]; st[k] += t; tt[k] += t * t; sp[k] += p; pp[k] += p * p
-      }
-      function sd(squares, sum, n) { return n > 1 && squares > sum * sum / n ? sqrt((squares - sum * sum / n) / (n - 1)) : 0 }
-      END {
-        split(names, name, " ")
-        for (i = 1; i <= targets; ++i) {
-          k = order[i]
-          print strength, seed, name[i], k, st[k] / n[k], sd(tt[k], st[k], n[k]), sp[k] / n[k], sd(pp[k], sp[k], n[k]), (sp[k] - st[k]) / n[k]
-        }
-      }' "cells/$strength-$seed.csv"
+# cell WAY STRENGTH SEED: a row a target.
+cell() {
+  way=$1 strength=$2 seed=$3 name=$1-$2-$3
+  [ ! -e "cells/$name.tsv" ] || return 0
+  : >"cells/$name.part"
+  for at in $(targets); do
+    target=$(value "$at" "$seed")
+    sample $(by_"$way") -n "$COUNT" --seed "$seed" --sampler ddim --eta 1 --steps "$INFERENCE" --device "$DEVICE" -j 1 -q -o "cells/$name-$at.h5" --force |
+      score --reward "truth=$REWARD" --reward "predicted=learned:base/reward-$seed.h5" -j 1 -q -o "cells/$name-scores.h5" --force >/dev/null || return
+    csv "cells/$name.csv" "cells/$name-scores.h5"
+    awk -F, -v OFS='\t' -v row="$way-$strength,$seed,$at,$target" "$header"'
+      { t = $at["truth"]; p = $at["predicted"]; n++; st += t; tt += t * t; sp += p; pp += p * p }
+      function sd(squares, sum) { return n > 1 && squares > sum * sum / n ? sqrt((squares - sum * sum / n) / (n - 1)) : 0 }
+      END { gsub(",", OFS, row); print row, st / n, sd(tt, st), sp / n, sd(pp, sp), (sp - st) / n }' "cells/$name.csv" >>"cells/$name.part"
   done
+  rm "cells/$name.csv" "cells/$name-scores.h5"
+  mv "cells/$name.part" "cells/$name.tsv"
+  step "$way $strength, seed $seed: done"
 }
 
 page() {
-  collect >results.tsv
-  report --table results.tsv --x target --y truth --y predicted --y gap --by strength --svg figures --tsv tables \
+  { printf 'way\tseed\tname\ttarget\ttruth\ttruth_sd\tpredicted\tpredicted_sd\tgap\n'; cat cells/*.tsv; } >results.tsv
+  # In the order of the targets; their values differ a little between seeds.
+  targets | awk -F'\t' -v OFS='\t' 'NR == FNR { place[$1] = NR - 1; next } FNR == 1 { print $0, "beyond"; next } { print $0, place[$3] }' - results.tsv >placed.tsv
+  report --table placed.tsv --x beyond --y truth --y predicted --y gap --by way --svg figures --tsv tables \
     --title "Fashion-MNIST images that were asked for a reward: what the reward network thinks of them and what is true" -q -o page.html --force >/dev/null
-  printf '| strength | target | | predicted | truth | gap |\n|---|---|---|---|---|---|\n'
-  awk -F'\t' 'NR > 1 { printf "| %s | %s | %.3f | %.3f ± %.3f | %.3f ± %.3f | %.3f |\n", $1, $3, $4, $7, $8, $5, $6, $9 }' results.tsv
+  : >none.tsv
+  summary placed.tsv 1,10,3 4,7,5,9 none.tsv | awk -F'\t' -v OFS='\t' '{ print $1, $3, $4, $5, $8, $9, $11, $12, $14, $15 }' | column -t -s "$(printf '\t')" >&2
   echo "$PWD/page.html"
 }
 
-cells() { for seed in $SEEDS; do for strength in $STRENGTHS; do echo "$strength $seed"; done; done; }
+cells() {
+  for seed in $SEEDS; do
+    for strength in $CONDITION; do echo "condition $strength $seed"; done
+    for strength in $GUIDE; do echo "guide $strength $seed"; done
+  done
+}
 prepare() { for seed in $SEEDS; do base "$seed"; done; }
 
 study "$@"
