@@ -23,19 +23,24 @@ set -eu
 arms() {
   entries <<'ROWS'
 papa                 ask papa                                         # safe: likes, and a distance to the base model
-papa-liked           ask papa --papa.gamma 0                          # L_p alone
-papa-parity          ask papa --papa.preset parity --papa.passes 10 --papa.replay all --papa.guard 0     # a dislike weighs what a like does
-papa-np-0.02         ask papa --papa.alpha-np 0.002                   # a fiftieth of it
-papa-np-cap          ask papa --papa.alpha-np 0.01 --papa.neg-cap 1.5
 epapa-100            ask epapa --papa.k 100
 epapa-200            ask epapa --papa.k 200
 epapa-400            ask epapa --papa.k 400
 epapa-600            ask epapa --papa.k 600
 epapa-800            ask epapa --papa.k 800
 d3po                 pairs d3po
+ddpo                 reward ddpo-is
+ROWS
+}
+# What each part is worth.
+variants() {
+  entries <<'ROWS'
+papa-liked           ask papa --papa.gamma 0                          # L_p alone
+papa-parity          ask papa --papa.preset parity --papa.passes 10 --papa.replay all --papa.guard 0     # a dislike weighs what a like does
+papa-np-0.02         ask papa --papa.alpha-np 0.002                   # a fiftieth of it
+papa-np-cap          ask papa --papa.alpha-np 0.01 --papa.neg-cap 1.5
 d3po-one-sided       pairs d3po --d3po.clip one-sided
 diffusion-dpo        pairs diffusion-dpo
-ddpo                 reward ddpo-is
 ROWS
 }
 # What to ask about: ten of 40.
@@ -65,7 +70,7 @@ literal-drawn        literal parity 50 $LEVELS
 literal-drawn-1000   literal parity 1000 $LEVELS
 ROWS
 }
-SETS=${SETS:-arms choices errors}
+SETS=${SETS:-arms variants choices errors}
 SEEDS=${SEEDS:-1 2 3}
 ROUNDS=${ROUNDS:-30}
 EVERY=${EVERY:-10}                 # rounds from one evaluation to the next
@@ -74,7 +79,7 @@ STEPS=${STEPS:-50}                 # of the sampler, in rounds
 LEVELS=${LEVELS:-4}                # timesteps of a sample in an update, of 1000
 BATCH=${BATCH:-5}                  # samples or pairs of an update
 LR=${LR:-2e-3}
-COUNT=${COUNT:-500}                # samples of an evaluation
+COUNT=${COUNT:-300}                # samples of an evaluation
 SAMPLER=${SAMPLER:---sampler dpm-solver++ --steps 20}
 LIKED=${LIKED:-5,7,9}
 MODEL=${MODEL:-$root/share/models/fashion-mnist.h5}
