@@ -69,13 +69,23 @@ summary() {
     FNR == 1 { head = ""; for (i = 1; i <= nk; i++) head = head (i > 1 ? OFS : "") $k[i]; head = head OFS "runs"
       for (i = 1; i <= nc; i++) head = head OFS $c[i] OFS "+-" OFS "pilot " $c[i]; print head; next }
     { id = $k[1]; for (i = 2; i <= nk; i++) id = id "\t" $k[i]; if (!(id in runs)) order[++m] = id; runs[id]++
-      for (i = 1; i <= nc; i++) if ($c[i] != "-") { v = $c[i]; n[id, i]++; s[id, i] += v; q[id, i] += v * v } }
+      for (i = 1; i <= nc; i++) if ($c[i] != "-" && $c[i] != "") { v = $c[i]; n[id, i]++; s[id, i] += v; q[id, i] += v * v } }
     END { for (j = 1; j <= m; j++) { id = order[j]; out = id OFS runs[id]
       for (i = 1; i <= nc; i++) { size = n[id, i]; if (!size) { out = out OFS "-" OFS "" OFS pilot[id, i]; continue }
         mean = s[id, i] / size; var = size > 1 ? (q[id, i] - size * mean * mean) / (size - 1) : 0; if (var < 0) var = 0
         half = size > 1 ? sprintf("%.3f", (size > 10 ? 2 : t[size - 1]) * sqrt(var / size)) : ""
         out = out OFS sprintf("%.3f", mean) OFS half OFS pilot[id, i] }
       print out } }' "$4" "$1"
+}
+
+# means TABLE KEYS COLUMNS: the same without a pilot, for reading, on standard error.
+means() {
+  : >none.tsv
+  summary "$1" "$2" "$3" none.tsv | awk -F'\t' -v OFS='\t' -v keys="$2" '
+    { first = split(keys, k, ",") + 2; out = $1; for (i = 2; i < first; i++) out = out OFS $i
+      for (i = first; i < NF; i += 3) out = out OFS $i OFS ($(i + 1) == "" ? "-" : $(i + 1))
+      print out }' | column -t -s "$(printf '\t')" >&2
+  rm none.tsv
 }
 
 # --- runs ---
@@ -195,11 +205,11 @@ method_rows() {
   } >results.tsv
 }
 
-# method_page COLUMNS OPTIONS...: the report of results.tsv; shows COLUMNS (as cut takes them) of the means.
+# method_page COLUMNS OPTIONS...: the report of results.tsv; shows the means of COLUMNS (numbers, comma-separated).
 method_page() {
   shown=$1
   shift
   report --table results.tsv --x predicted --y truth "$@" --by method --marks --svg figures --tsv tables -q -o page.html --force >/dev/null
-  cut -f "$shown" tables/means-results.tsv | column -t -s "$(printf '\t')" >&2
+  means results.tsv 1 "$shown"
   echo "$PWD/page.html"
 }

@@ -106,7 +106,7 @@ averages() {
 
 page() {
   method_rows "method	seed	truth	q90	predicted	gap	uncertainty	log_likelihood	path_kl	kmer_correlation	hamming	unique"
-  method_page 1-4,6,8,10 --y log_likelihood --y kmer_correlation \
+  method_page 3,4,5,6,8,9,10,11 --y log_likelihood --y kmer_correlation \
     --title "Offline design of fly DNA: what the reward promised and what came of it"
 }
 

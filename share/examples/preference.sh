@@ -182,8 +182,7 @@ page() {
   report --table results.tsv --x labels --y success --y coverage --y fid --by arm --svg figures --tsv tables \
     --title "What a user's answers make of a model" -q -o page.html --force >/dev/null
   awk -F'\t' -v last=$((ROUNDS * PER_ROUND)) 'NR == 1 || $3 == last || $3 == 0' results.tsv >end.tsv
-  : >none.tsv
-  summary end.tsv 1,3 4,5,6,7,8,9 none.tsv | awk -F'\t' -v OFS='\t' '{ out = $1 OFS $2 OFS $3; for (i = 4; i < NF; i += 3) out = out OFS $i OFS $(i + 1); print out }' | column -t -s "$(printf '\t')" >&2
+  means end.tsv 1,3 4,5,6,7,8,9
   echo "$PWD/page.html"
 }
 

@@ -127,7 +127,7 @@ averages() {
 page() {
   best=$(sed 1d "$DATA/six6.csv" | cut -d , -f 2 | LC_ALL=C sort -g | awk -v q="$QUANTILE" '{ v[NR] = $1 } END { print v[int(q * NR)] }')
   method_rows "method	seed	truth	median	q90	replicate	predicted	gap	uncertainty	above_best_label	path_kl	hamming	unique	kmer_divergence"
-  method_page 1-4,6,8 --y replicate --y hamming --title "Offline design on TF-Bind-8: what the reward promised and what was measured"
+  method_page 3,4,5,6,7,8,10,11,12 --y replicate --y hamming --title "Offline design on TF-Bind-8: what the reward promised and what was measured"
 }
 
 cells() { entry_cells methods; }
