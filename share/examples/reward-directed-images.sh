@@ -7,7 +7,7 @@
 #              classifier-free guidance of that strength
 #   guide      the shipped model as it is, each step shifted by the gradient of (target - reward of the noised image)^2 / 2; the strength
 #              is in standard deviations of the reward squared
-# The table sets what the reward network thinks of the samples beside the truth. About an hour on two cores, most of it training.
+# The table sets what the reward network thinks of the samples beside the truth. About an hour on one core, half of it training.
 #
 #   share/examples/reward-directed-images.sh runs/images       all cells, then table and page
 #   STEPS=400 COUNT=32 JOBS=1 share/examples/...               shorter training, fewer samples
