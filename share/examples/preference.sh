@@ -158,9 +158,12 @@ inception() { sed -n 's/.*"inception-score":{"value":\([-0-9.e+]*\).*/\1/p' "$1"
 # or_dash: a value from standard input, or - where there is none: no sample of a class liked has no spread.
 or_dash() { sed 's/^$/-/' | grep . || echo -; }
 
+# minutes LOG ROUND: how long a run had taken, in all, when a round ended.
+minutes() { sed -n "s/.*\"epoch\":$2,.*\"seconds\":\([0-9.]*\).*/\1/p" "$1" | tail -n 1 | awk '{ printf "%.2f", $1 / 60 }'; }
+
 # A row a cell and evaluation.
 collect() {
-  printf 'arm\tseed\tlabels\tsuccess\tcoverage\tleast\tspread\tfid\tinception\n'
+  printf 'arm\tseed\tlabels\tsuccess\tcoverage\tleast\tspread\tfid\tinception\tminutes\n'
   cells | while read -r arm seed; do
     [ -e "cells/$arm-$seed.h5.rounds" ] || continue
     round=0
@@ -170,7 +173,8 @@ collect() {
       if [ -e "$name.json" ]; then
         printf '%s\t%s\t%s' "$arm" "$seed" $((round * PER_ROUND))
         for key in value normalised_entropy min_share class_distance; do printf '\t%s' "$(number "$name-classes.json" "$key" | or_dash)"; done
-        printf '\t%s\t%s\n' "$(number "$name.json" value | or_dash)" "$(inception "$name.json" | or_dash)"
+        printf '\t%s\t%s' "$(number "$name.json" value | or_dash)" "$(inception "$name.json" | or_dash)"
+        printf '\t%s\n' "$(minutes "cells/$arm-$seed.h5.jsonl" "$round" | or_dash)"
       fi
       round=$((round + EVERY))
     done
@@ -182,7 +186,7 @@ page() {
   report --table results.tsv --x labels --y success --y coverage --y fid --by arm --svg figures --tsv tables \
     --title "What a user's answers make of a model" -q -o page.html --force >/dev/null
   awk -F'\t' -v last=$((ROUNDS * PER_ROUND)) 'NR == 1 || $3 == last || $3 == 0' results.tsv >end.tsv
-  means end.tsv 1,3 4,5,6,7,8,9
+  means end.tsv 1,3 4,5,6,7,8,9,10
   echo "$PWD/page.html"
 }
 
