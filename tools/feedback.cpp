@@ -6,6 +6,7 @@
 #include "feedback/asker.h"
 #include "feedback/session.h"
 #include "feedback/spool.h"
+#include "io/atomic_file.h"
 #include "io/exporter.h"
 
 namespace {
@@ -38,7 +39,7 @@ void describe(OptionTable& t, Options& o) {
       .one_of({"random", "all", "diverse", "uncertain"});
   t.add("by", &o.by, "column of the scores of the samples that --choose uncertain goes by").metavar("COLUMN");
   t.add("count", &o.count, "budget: number of answers; 0 = as many as show each item once").short_name('n').range(0, 1e9);
-  t.add("per-page", &o.per_page, "items shown at once; 0 = 9 pictures of single (4 in a terminal, or of text), 4 of rank").range(0, kMostShown);
+  t.add("per-page", &o.per_page, "items shown at once, at most; 0 = 9 pictures of single (4 in a terminal, or of text), 4 of rank").range(0, kMostShown);
   t.add("repeats", &o.repeats, "share of the questions that are asked a second time, beyond the budget: whether a person agrees with himself").range(0, 1);
   t.add("features", &o.features, "features of the samples, for --choose diverse; by default their pixels, letters or numbers").metavar("FEATURES.h5").file();
   t.add("seed", &o.seed, "seed of what is asked, and of its order");
@@ -68,6 +69,7 @@ void check(const cli::Context& context, const Options& o) {
   } else if (o.once) {
     throw Error(Exit::kUsage, "--once", "has no effect without --serve-spool", "leave it out");
   }
+  if (o.finish && o.resume == "never") throw Error(Exit::kUsage, "--finish", "has no answers to make do with where --resume never sets them aside", "leave one out");
   if (o.port && name != "page") throw Error(Exit::kUsage, "--port", "is for --ask page");
   if (o.mode == "pairs" || o.mode == "rating") refuse_if_set(context, {"per-page"}, "--mode " + o.mode);
   if (o.mode == "rank" && o.per_page == 1) throw Error(Exit::kUsage, "--per-page", "is 1: a single item has no order", "give 2 or more");
@@ -99,14 +101,14 @@ int run(cli::Context& context, const Options& o) {
     if (!o.features.empty()) inputs.emplace_back("features", context.read(o.features, "features"));
     points = points_for(items, o.features.empty() ? nullptr : &inputs.back().second);
   }
-  const Plan plan = o.choose == "uncertain" ? plan_by_value(score_column(context.input(), items, o.by), o.count > 0 ? o.count : items.count())
-                                            : make_plan(how, items.count(), points);
+  const Plan plan = o.choose == "uncertain" ? plan_by_value(how, score_column(context.input(), items, o.by)) : make_plan(how, items.count(), points);
   PlannedQuestions questions(items, plan, how.mode, o.question);
   const std::string output = context.output_path("feedback"), record = o.answers.empty() ? output + ".jsonl" : o.answers;
   if (context.dry_run()) {
     return context.finish_dry_run({{"items", items.count()}, {"space", items.space().text()}, {"questions", questions.total()}, {"answers", record},
                                    {"first", questions.plan().front()}});
   }
+  { const io::AtomicFile writable(output); }  // found out before anybody is asked
   if (o.resume == "never") {
     const std::string aside = set_aside(record);
     if (!aside.empty()) log::info("earlier answers are in ", aside);

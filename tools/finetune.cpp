@@ -76,6 +76,7 @@ int run(cli::Context& ctx, const Options& given) {
     choose_features = metrics::make_feature_network(o.ask.features, space, device);
   align::AskingContext asking{"", base, [&](const auto& kind, const auto& inputs) { return ctx.manifest(kind, inputs); },
                               align::reward_scorer(device, o.reward_timeout_s), choose_features.get(), std::nullopt};
+  asking.anew = o.resume == "never";
   if (o.ask.step)
     asking.answers = ctx.need("feedback");
   align::TuningContext context{policy, reward.get(), *codec, o, &constraints, critic_features.get(), &asking};

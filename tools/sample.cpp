@@ -136,7 +136,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
       std::vector<int64_t> items(static_cast<size_t>(std::min(at_once, end - at)));
       std::iota(items.begin(), items.end(), at);
       nn::Condition condition;
-      const at::Tensor labels = diffusion::choose_labels(which, diffusion::starts_of(items, o.share_start), num_classes, o.seed);
+      const at::Tensor labels = diffusion::choose_labels(which, items, num_classes, o.seed, o.share_start);
       if (num_classes > 0) condition.label = labels.to(device);
       if (targets.any()) condition.value = targets.standardised(items).to(device);
       at::Tensor x0;

@@ -12,7 +12,9 @@
 
 #include "align/rollout.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/philox.h"
+#include "core/signals.h"
 #include "core/text.h"
 #include "feedback/asker.h"
 #include "feedback/session.h"
@@ -22,6 +24,9 @@ namespace plumb::align {
 namespace {
 
 const char* const kQuestions[] = {"Which do you like?", "Which is better?", "Order these, the best first.", "How good is it?"};  // by feedback::Mode
+const char* const kRecord = "answers.jsonl";
+const char* const kRecordRemedy =
+    "the --model, --seed, --class, chain and questions it was begun with go on; or name another -o; or set the answers aside with --resume never";
 constexpr int64_t kMembers = 16;
 constexpr double kRidge = 1.0;  // of standardised features
 
@@ -29,7 +34,25 @@ std::string round_file(const std::string& folder, int64_t round, const char* wha
   return cat(folder, "/round-", zero_padded(round + 1, 4), "-", what);
 }
 
-/// Draws the round's samples and writes them as `sample` would.
+std::string digest_of(const io::Space& space, const Tensor& stored) {
+  feedback::ItemsDigest digest(space, stored.size(0));
+  const Tensor rows = stored.contiguous();
+  digest.add(rows.const_data_ptr(), static_cast<size_t>(rows.nbytes()));
+  return digest.hex();
+}
+
+/// A record of answers to other questions is refused, or set aside. `session`: what is asked now; its plan may not be known yet.
+void check_record(const AskingContext& asking, const std::string& record, const feedback::AnswerSession& session) {
+  const std::optional<feedback::AnswerSession> there = feedback::session_of(record);
+  if (!there || (there->samples == session.samples && (session.plan.empty() || *there == session)))
+    return;
+  if (!asking.anew)
+    throw Error(Exit::kUsage, record, there->samples != session.samples ? "holds answers about other samples than the model draws now" : "holds answers to other questions",
+                kRecordRemedy);
+  log::info("answers to other questions are in ", feedback::set_aside(record));
+}
+
+/// Draws the round's samples and writes them as `sample` would, unless there are answers about others.
 std::optional<io::Manifest> write_samples(const AskingContext& asking, const AskOptions& o, Policy& policy, const nn::Codec& codec,
                                           uint64_t seed, int64_t batch_size, int64_t round) {
   const int64_t count = samples_per_round(o);
@@ -45,6 +68,7 @@ std::optional<io::Manifest> write_samples(const AskingContext& asking, const Ask
   if (!rollout)
     return std::nullopt;
   const io::Space space = asking.model.space();
+  check_record(asking, round_file(asking.folder, round, kRecord), {.samples = digest_of(space, rollout->stored)});
   io::H5Writer file(round_file(asking.folder, round, "samples.h5"));
   file.create(space.dataset(), space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32, space.shape);
   nn::append_rows(file, space.dataset(), rollout->stored);
@@ -78,12 +102,12 @@ feedback::Plan plan_round(const AskingContext& asking, const AskOptions& o, cons
                                   .seed = seed + static_cast<uint64_t>(round),
                                   .group = o.share_start};
   std::vector<float> points;
-  if (how.choose == "diverse" || (o.choose == "uncertain" && so_far.stored.defined())) {
+  if (how.choose == "diverse" || (o.choose == "uncertain" && !so_far.y.empty())) {
     const Tensor stored = nn::read_all(io::open_artefact(items.manifest()), items.space().dataset());
     const Tensor of_candidates = asking.features->extract(stored).features;
     if (o.choose == "uncertain") {
       const Tensor value = disagreement(asking.features->extract(so_far.stored).features, so_far.y, of_candidates, kMembers, seed);
-      return feedback::plan_by_value({value.const_data_ptr<double>(), value.const_data_ptr<double>() + value.numel()}, o.per_round);
+      return feedback::plan_by_value(how, {value.const_data_ptr<double>(), value.const_data_ptr<double>() + value.numel()});
     }
     const Tensor flat = of_candidates.to(at::kFloat).contiguous();
     points.assign(flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + flat.numel());
@@ -189,6 +213,19 @@ Judged read_judged(const io::Manifest& manifest, bool as_pairs, const std::strin
   return judged;
 }
 
+void check_judged(const Judged& judged, const io::Space& space, int64_t num_classes) {
+  const io::Manifest& about = judged.samples;
+  if (about.space() != space)
+    throw Error(Exit::kBadInput, about.label(), "which were judged, are items of " + about.space().text() + ", the model's are of " + space.text(),
+                "give finetune the model that drew them");
+  if (!judged.label.defined() || num_classes == 0 || judged.label.numel() == 0)
+    return;
+  const int64_t low = judged.label.min().item<int64_t>(), high = judged.label.max().item<int64_t>();
+  if (low < 0 || high >= num_classes)
+    throw Error(Exit::kBadInput, about.label(), cat("have labels ", low, " to ", high, ", the model's classes are 0 to ", num_classes - 1),
+                "give finetune the model that drew them");
+}
+
 Tensor disagreement(const Tensor& features, const std::vector<double>& y, const Tensor& candidates, int64_t members, uint64_t seed) {
   const Tensor x = features.to(at::kCPU, at::kDouble), mean = x.mean(0, true), spread = x.std(0, false, true);
   const Tensor scale = at::where(spread > 0, spread, at::ones_like(spread));
@@ -225,6 +262,8 @@ std::function<std::vector<double>(const std::string&, const feedback::Items&)> r
 
 std::optional<Judged> ask_round(AskingContext& asking, const AskOptions& o, Policy& policy, const nn::Codec& codec, uint64_t seed,
                                 int64_t batch_size, int64_t round, bool as_pairs, const AnswersSoFar& so_far) {
+  if (asking.page && stop_requested())
+    return std::nullopt;  // the person quit while the model learned
   ::mkdir(asking.folder.c_str(), 0777);
   const std::optional<io::Manifest> samples = write_samples(asking, o, policy, codec, seed, batch_size, round);
   if (!samples)
@@ -233,19 +272,22 @@ std::optional<Judged> ask_round(AskingContext& asking, const AskOptions& o, Poli
   const feedback::Mode mode = feedback::parse_mode(o.mode, "--mode");
   const std::string text = cat(o.question.empty() ? kQuestions[static_cast<size_t>(mode)] : o.question, "  (round ", round + 1, " of ", o.rounds, ")");
   feedback::PlannedQuestions questions(items, plan_round(asking, o, items, seed, round, so_far), mode, text);
+  const std::string record = round_file(asking.folder, round, kRecord);
+  check_record(asking, record, {mode, questions.total(), items.digest(), feedback::digest_of(questions.plan())});
   if (o.who == "page" && !asking.page)
     asking.page = feedback::make_asker(o.who, {.mode = mode, .port = o.port});
   const feedback::SessionOptions session{.ask = o.who,
                                          .rater = o.rater,
-                                         .record = round_file(asking.folder, round, "answers.jsonl"),
+                                         .record = record,
                                          .per_page = o.per_page,
                                          .port = o.port,
-                                         .score = asking.score};
+                                         .score = asking.score,
+                                         .remedy = kRecordRemedy};
   std::vector<feedback::LoggedAnswer> answers;
   try {
     answers = feedback::collect(session, items, *samples, questions, asking.page.get());
     if (asking.page)
-      asking.page->idle("The model learns from your answers. The next samples come by themselves.", 0);
+      asking.page->leave("The model learns from your answers. The next samples come by themselves.", request_stop);
   } catch (const Error& error) {
     if (error.exit() != Exit::kTryAgain)
       throw;

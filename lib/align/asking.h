@@ -40,6 +40,9 @@ struct Judged {
 /// cannot learn from.
 Judged read_judged(const io::Manifest& feedback, bool as_pairs, const std::string& method);
 
+/// Whether a model of this space and so many classes can learn from them. Throws Error(kBadInput) naming their file.
+void check_judged(const Judged& judged, const io::Space& space, int64_t num_classes);
+
 /// Where a run asks, and what of.
 struct AskingContext {
   std::string folder;              ///< OUT.rounds
@@ -50,6 +53,7 @@ struct AskingContext {
   metrics::FeatureNetwork* features = nullptr;   ///< for --choose diverse and uncertain
   std::optional<io::Manifest> answers;           ///< --step: the answers to learn from
   std::shared_ptr<feedback::Asker> page = nullptr;   ///< --ask page: open from the first round to the last
+  bool anew = false;                             ///< --resume never: answers to other questions are set aside, not refused
 };
 
 /// Answers so far, for --choose uncertain.

@@ -118,6 +118,9 @@ class D3po final : public OnlineMethod {
     std::iota(request.items.begin(), request.items.end(), about.value("first", int64_t{0}));
     request.seed = about.at("seed").get<uint64_t>();
     request.classes = context.policy.options().classes;
+    const io::H5Reader file = io::open_artefact(judged.samples);
+    if (context.policy.num_classes() > 0 && file.has("label"))
+      request.label = nn::read_all(file, "label");
     request.batch_size = options().batch_size;
     request.share_start = about.value("share_start", int64_t{1});
     request.reference_log_prob = true;
@@ -128,7 +131,7 @@ class D3po final : public OnlineMethod {
     const Tensor rows = at::tensor(judged.item, at::kLong);
     if (!at::equal(rollout->stored.index_select(0, rows), judged.stored))
       throw Error(Exit::kBadInput, judged.samples.label(), "are not what this model draws for their seed with these options",
-                  "give finetune the model, --sampler-steps, --eta, --class and --share-start that sample had");
+                  "give finetune the model, --sampler-steps and --eta that sample had, and --class none if it drew without");
     x_ = rollout->x.index_select(0, rows);
     log_prob_ref_ = rollout->log_prob_ref.index_select(0, rows);
     label_ = rollout->condition.label.defined() ? rollout->condition.label.index_select(0, rows) : Tensor();

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/philox.h"
 
 namespace plumb::align {
@@ -68,10 +69,12 @@ OnlineMethod::OnlineMethod(const TuningContext& context, std::string name, bool 
 bool OnlineMethod::collect(TuningContext& context, int64_t epoch) {
   AskingContext& asking = *context.asking;
   std::optional<Judged> judged;
-  if (asking.answers)
+  if (asking.answers) {
     judged = read_judged(*asking.answers, as_pairs_, name_);
-  else
+    check_judged(*judged, asking.model.space(), context.policy.num_classes());
+  } else {
     judged = ask_round(asking, options_.ask, context.policy, context.codec, options_.seed, options_.batch_size, epoch, as_pairs_, so_far());
+  }
   if (!judged)
     return false;
   epoch_log_ = {{"answers", static_cast<double>(judged->answers)}};
@@ -81,7 +84,11 @@ bool OnlineMethod::collect(TuningContext& context, int64_t epoch) {
     const auto liked = std::count_if(judged->y.begin(), judged->y.end(), [](double y) { return y > 0; });
     epoch_log_["liked"] = judged->y.empty() ? 0.0 : static_cast<double>(liked) / static_cast<double>(judged->y.size());
   }
-  return learn_from(context, *judged, epoch);
+  if (!learn_from(context, *judged, epoch))
+    return false;
+  if (updates_per_epoch() == 0)
+    log::warn("round ", epoch + 1, " teaches nothing: ", why_nothing());
+  return true;
 }
 
 void OnlineMethod::start(UpdateLog& log) const {

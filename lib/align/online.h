@@ -51,6 +51,8 @@ class OnlineMethod : public Method {
   /// Takes what it learns from out of a round's answers. False: a stop was asked for meanwhile.
   virtual bool learn_from(TuningContext& context, const Judged& judged, int64_t epoch) = 0;
   virtual AnswersSoFar so_far() const { return {}; }
+  /// Why a round has no update, for the person to read.
+  virtual std::string why_nothing() const { return "no answer prefers one sample to another"; }
   const FinetuneOptions& options() const { return options_; }
   bool without_class() const { return without_class_; }
   /// Draw number of sample `index` of a round: noise and timesteps hang on it.

@@ -100,8 +100,6 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
   if (o.ask.step == !o.ask.who.empty())
     throw Error(Exit::kUsage, "--ask", o.ask.step ? "does not go with --step, which reads answers" : "says who answers, and is needed " + with,
                 o.ask.step ? "leave one out" : "--ask page, or --step with the output of feedback on the input");
-  if (!o.ask.step)
-    feedback::asker_name(o.ask.who);  // refuses one that there is not
   if (o.ask.step)
     refuse_if_set(was_set, {"share-start"}, "with --step, whose samples say it themselves");
   if (o.ask.step)
@@ -111,7 +109,9 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
   if (!pairs && (o.ask.mode == "pairs" || o.ask.mode == "rank"))
     throw Error(Exit::kUsage, "--mode", o.ask.mode + " compares items, and " + o.method + " learns from judgements of single ones", "single or rating");
   if (o.ask.mode == "pairs" || o.ask.mode == "rating")
-    refuse_if_set(was_set, {"per-page"}, "--mode " + o.ask.mode);
+    refuse_if_set(was_set, {"per-page"}, "with --mode " + o.ask.mode);
+  if (o.ask.mode == "rank" && o.ask.per_page == 1)
+    throw Error(Exit::kUsage, "--per-page", "is 1: a single item has no order", "2 or more");
   if (o.ask.choose == "uncertain" && pairs)
     throw Error(Exit::kUsage, "--choose", "uncertain is for papa and epapa", "random, or diverse");
   if (o.ask.choose == "random" && !o.ask.step)
@@ -129,8 +129,12 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
   }
   if (o.ask.share_start == 0)
     o.ask.share_start = o.method != "d3po" ? 1 : o.ask.mode == "rank" ? (o.ask.per_page > 0 ? o.ask.per_page : 4) : 2;
+  if (o.ask.choose == "diverse" && o.ask.share_start > 1 && pairs)
+    throw Error(Exit::kUsage, "--choose", "diverse would compare samples that do not share a start", "random");
   if (o.method == "d3po" && o.ask.share_start < 2)
     throw Error(Exit::kUsage, "--share-start", "d3po compares samples that start from the same noise", "2 or more");
+  if (!o.ask.step)
+    feedback::check_asker(o.ask.who, feedback::parse_mode(o.ask.mode, "--mode"));
   o.epochs = o.ask.rounds;
   o.samples_per_epoch = samples_per_round(o.ask);
   if (!was_set("batch-size"))

@@ -123,7 +123,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("samples-per-epoch", &o.samples_per_epoch, "samples drawn and scored each epoch").range(2, 1e7);
   t.add("batch-size", &o.batch_size, "rows of one network pass; affects speed and memory").range(1, 65536);
   t.add("sampler-steps", &o.sampler_steps, "steps of a sample's chain; default 20, for drakes 128").range(1, 1e5);
-  t.add("eta", &o.eta, "noise scale of DDIM; 1 = the variance of DDPM; 0 = none, with draft, draft-lv, alignprop, raft and refl only").range(0.0, 1.0);
+  t.add("eta", &o.eta, "noise scale of DDIM; 1 = the variance of DDPM; 0 = none, for methods that need no density of a step").range(0.0, 1.0);
   t.add("variance", &o.variance,
         "noise of a step: posterior = DDIM's, by --eta; beta = DDPM's larger choice, and updates draw it in the last step too; auto = "
         "beta for braid and strl, else posterior")
@@ -146,8 +146,8 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
         "an optimiser step for whole trajectories, or for each column of permuted steps; auto = columns for tdpo, tdpo-r")
       .one_of({"auto", "trajectories", "columns"});
   t.add("step-order", &o.step_order, "steps of a sample in updates: permuted, or as the chain has them").one_of({"shuffled", "chain"});
-  t.add("lr", &o.lr, "learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4, for drakes 1e-4").range(0.0, 1.0);
-  t.add("weight-decay", &o.weight_decay, "decoupled weight decay; default 1e-4, for braid, drakes and strl 0").range(0.0, 1.0);
+  t.add("lr", &o.lr, "learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4, for drakes 1e-4, for papa and epapa by other presets than safe 1e-5").range(0.0, 1.0);
+  t.add("weight-decay", &o.weight_decay, "decoupled weight decay; default 1e-4, for braid, drakes, strl, papa and epapa 0").range(0.0, 1.0);
   t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping; default 1, for papa and epapa 0").range(0.0, 1e9);
   t.add("clip-range", &o.clip_range,
         "PPO clip range of the ratio; 0 = 1e-4 * 16384 / D for items of D elements: the published 1e-4 of Stable "

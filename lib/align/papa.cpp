@@ -47,6 +47,11 @@ bool PreferenceAlignment::learn_from(TuningContext&, const Judged& judged, int64
   return true;
 }
 
+std::string PreferenceAlignment::why_nothing() const {
+  const bool any = std::any_of(y_.begin(), y_.end(), [](double y) { return y != 0; });
+  return any && rule_.alpha_np == 0 ? "no sample is liked, and a dislike counts nothing (--papa.alpha-np)" : "no sample is liked or disliked";
+}
+
 void PreferenceAlignment::plan_updates(int64_t epoch) {
   epoch_ = epoch;
   updates_.clear();

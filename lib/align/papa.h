@@ -27,6 +27,7 @@ class PreferenceAlignment : public OnlineMethod {
  protected:
   bool learn_from(TuningContext& context, const Judged& judged, int64_t epoch) override;
   AnswersSoFar so_far() const override { return {stored_, y_}; }
+  std::string why_nothing() const override;
 
  private:
   /// The samples of each optimiser step of a round: rows of the buffer. A function of the seed, the round and the buffer.

@@ -19,7 +19,7 @@ struct AskOptions {
   std::string choose = "random";
   int64_t candidates = 0;       ///< samples drawn to choose among; 0: as many as are asked about
   std::string features = "default";
-  int64_t share_start = 0;      ///< samples that start from one x_T; 0: 2 for d3po, else 1
+  int64_t share_start = 0;      ///< samples that start from one x_T; 0: 2 for d3po (rank: the size of a set), else 1
   std::string rater = "anonymous", question;
   int64_t per_page = 0, port = 0;
 };
@@ -75,10 +75,10 @@ inline void describe(OptionTable& t, AskOptions& o) {
   t.add("choose-features", &o.features, "feature network of --choose diverse and uncertain; see diversity(1)")
       .metavar("SPEC")
       .suggest({"default", "raw", "classifier:", "efficientnet-lite0", "torchscript:"});
-  t.add("share-start", &o.share_start, "samples in turn that start from the same noise; 0 = 2 for d3po, 1 for the others").range(0, 1e6);
+  t.add("share-start", &o.share_start, "samples in turn that start from the same noise; 0 = 2 for d3po (with --mode rank as many as an order has), 1 for the others").range(0, 1e6);
   t.add("rater", &o.rater, "name of whoever answers").metavar("NAME");
   t.add("question", &o.question, "the question that a person reads").metavar("TEXT");
-  t.add("per-page", &o.per_page, "items shown at once; 0 = 9 pictures (4 in a terminal, or of text)").range(0, 9);
+  t.add("per-page", &o.per_page, "items shown at once, at most; 0 = 9 pictures (4 in a terminal, or of text), 4 of rank").range(0, 9);
   t.add("port", &o.port, "port of the page on 127.0.0.1; 0 = any that is free").range(0, 65535).runtime();
 }
 

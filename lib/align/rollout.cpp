@@ -82,8 +82,9 @@ std::optional<Rollout> roll_out(Policy& policy, const nn::Codec& codec, const Ro
   Rollout all;
   all.items = request.items;
   all.without_class = request.classes == std::vector<int64_t>{policy.num_classes()};
-  all.condition.label = draw_labels(policy.num_classes(), request.classes, request.seed,
-                                    diffusion::starts_of(request.items, request.share_start));
+  all.condition.label = request.label.defined() ? request.label
+                                                : draw_labels(policy.num_classes(), request.classes, request.seed,
+                                                              diffusion::starts_of(request.items, request.share_start));
   if (request.keep_chain) {
     std::vector<int64_t> chain{steps + 1};
     chain.insert(chain.end(), policy.item_shape().begin(), policy.item_shape().end());

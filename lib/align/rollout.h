@@ -16,6 +16,7 @@ struct RolloutRequest {
   std::vector<int64_t> items;  ///< global indices: with the seed they name each sample's noise and class
   uint64_t seed = 0;
   std::vector<int64_t> classes;  ///< drawn from uniformly; num_classes is the null class; empty: all but that
+  Tensor label = {};             ///< [N] int64: in place of drawing
   int64_t batch_size = 32;
   int64_t share_start = 1;          ///< diffusion::Draws::share_start; such items have one class too
   bool keep_chain = true;           ///< x and log_prob

@@ -34,6 +34,8 @@ void install_stop_handlers() {
 
 bool stop_requested() { return g_requests.load() > 0 || Clock::now() >= g_deadline; }
 
+void request_stop() { g_requests.fetch_add(1); }
+
 void set_time_limit(double seconds) {
   g_deadline = seconds > 0 ? Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))
                            : Clock::time_point::max();

@@ -9,6 +9,9 @@ void install_stop_handlers();
 /// True once a stop was asked for, or the time limit of set_time_limit has passed.
 bool stop_requested();
 
+/// Asks for a stop now, as SIGTERM does.
+void request_stop();
+
 /// Asks for a stop `seconds` from now; 0 = none.
 void set_time_limit(double seconds);
 

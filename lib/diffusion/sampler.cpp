@@ -22,7 +22,7 @@ std::unique_ptr<Sampler> make_sampler(const SamplerOptions& options, const Noise
   throw Error(Exit::kUsage, "--sampler", cat("unknown value '", options.name, "'"), join(sampler_names(), ", "));
 }
 
-Tensor choose_labels(const std::string& which, const std::vector<int64_t>& items, int64_t num_classes, uint64_t seed) {
+Tensor choose_labels(const std::string& which, const std::vector<int64_t>& items, int64_t num_classes, uint64_t seed, int64_t share_start) {
   int64_t fixed = num_classes;
   const bool varies = which == "balanced" || which == "random";
   if (varies && num_classes < 1) throw Error(Exit::kUsage, "--class", "the model has no classes", "use none");
@@ -34,9 +34,9 @@ Tensor choose_labels(const std::string& which, const std::vector<int64_t>& items
   }
   std::vector<int64_t> labels;
   for (const int64_t item : items) {
-    if (which == "balanced") labels.push_back(item % num_classes);
+    if (which == "balanced") labels.push_back(item / share_start % num_classes);
     else if (!varies) labels.push_back(fixed);
-    else labels.push_back(static_cast<int64_t>(Philox(seed, Stream::kLabel, static_cast<uint64_t>(item))
+    else labels.push_back(static_cast<int64_t>(Philox(seed, Stream::kLabel, static_cast<uint64_t>(item - item % share_start))
                                                    .below(static_cast<uint64_t>(num_classes))));
   }
   return at::tensor(labels, at::kLong);

@@ -23,9 +23,10 @@ class Sampler {
 std::unique_ptr<Sampler> make_sampler(const SamplerOptions& options, const NoiseSchedule& schedule);
 
 /// Classes of the samples with these global indices, [N] int64. `which`: "balanced" (index mod num_classes), "random" (uniform,
-/// keyed by (seed, kLabel, index)), "none" (the null class, num_classes), or one class as a number.
+/// keyed by (seed, kLabel, index)), "none" (the null class, num_classes), or one class as a number. `share_start` samples in turn have one
+/// class: balanced goes by the number of their start, random by the index of the first.
 /// Throws Error(kUsage, "--class", ...) for anything else.
-Tensor choose_labels(const std::string& which, const std::vector<int64_t>& items, int64_t num_classes, uint64_t seed);
+Tensor choose_labels(const std::string& which, const std::vector<int64_t>& items, int64_t num_classes, uint64_t seed, int64_t share_start = 1);
 
 /// Classifier-free guidance: u + w (c - u), both branches in one doubled batch, first that without class and value.
 /// w = 1, or a condition of neither: one plain call. Source: Ho & Salimans 2022; the combination is in model_output space.

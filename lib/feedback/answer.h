@@ -1,5 +1,6 @@
 // What is answered, by whomever.   SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,9 @@ class Asker {
   virtual Reply ask(QuestionSource& source, int64_t first, int64_t count, bool may_undo) = 0;
   /// Waits up to `seconds` while there is nothing to ask, saying why. False: the person quits, or a stop was asked for.
   virtual bool idle(const std::string& why, double seconds);
+  /// Says why nothing is asked for a while, in which nobody looks at what the person does: a wish to quit calls on_quit at once, from
+  /// another thread.
+  virtual void leave(const std::string& why, std::function<void()> on_quit) { (void)why, (void)on_quit; }
   /// The last word: whether all is answered, and what a person is told.
   virtual void finish(bool all, const std::string& words) { (void)all, (void)words; }
   /// Whether a person answers it, who sees several questions at once.

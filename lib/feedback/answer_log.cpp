@@ -54,10 +54,17 @@ std::string text_of(const io::Json& line, const char* key) {
   return found != line.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+AnswerSession session_from(const io::Json& line, const std::string& where) {
+  return {parse_mode(text_of(line, "mode"), where), whole(line, "total", where), text_of(line, "samples"), text_of(line, "plan")};
+}
+
+/// Whether a person answered, however the questions came to him.
+bool is_of_person(const std::string& who) { return who == "page" || who == "tty" || who.rfind("spool:", 0) == 0; }
+
 }  // namespace
 
-AnswerLog::AnswerLog(const std::string& path, AnswerSession session, std::string rater, std::string who)
-    : path_(path), who_(std::move(who)), session_(std::move(session)) {
+AnswerLog::AnswerLog(const std::string& path, AnswerSession session, std::string rater, std::string who, std::string remedy)
+    : path_(path), who_(std::move(who)), remedy_(std::move(remedy)), session_(std::move(session)) {
   open();
   try {
     read();
@@ -83,11 +90,11 @@ void AnswerLog::open() {
   struct stat status {};
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor_);
-    throw Error(Exit::kUsage, path_, "is not a regular file", "name another file with --answers");
+    throw Error(Exit::kUsage, path_, "is not a regular file", remedy_);
   }
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {  // a file system without locks goes without
     ::close(descriptor_);
-    throw Error(Exit::kUsage, path_, "is in use by another command", "wait for it, or name another file with --answers");
+    throw Error(Exit::kUsage, path_, "is in use by another command, or is this one's input", "wait for it, or " + remedy_);
   }
   const io::JsonlLog mended(path_);  // cuts off a torn last line
 }
@@ -97,16 +104,20 @@ void AnswerLog::read() {
   io::for_each_jsonl(path_, [&](const io::Json& line) {
     const std::string where = cat(path_, ": line ", ++number);
     if (number > 1) return replay(line, where);
-    if (text_of(line, "kind") != "session") throw Error(Exit::kUsage, path_, "is no record of answers", "name another file with --answers");
-    const bool same = text_of(line, "samples") == session_.samples && text_of(line, "plan") == session_.plan &&
-                      text_of(line, "mode") == name_of(session_.mode);
-    if (!same) {
-      const bool other = text_of(line, "samples") != session_.samples;
-      throw Error(Exit::kUsage, path_, other ? "holds answers about other samples" : "holds answers to other questions about these samples",
-                  "name another file with --answers, or set it aside with --resume never");
-    }
+    if (text_of(line, "kind") != "session") throw Error(Exit::kUsage, path_, "is no record of answers", remedy_);
+    const AnswerSession there = session_from(line, where);
+    if (there == session_) return;
+    const bool other = there.samples != session_.samples;
+    throw Error(Exit::kUsage, path_, other ? "holds answers about other samples" : "holds answers to other questions about these samples", remedy_);
   });
   begun_ = number > 0;
+}
+
+void AnswerLog::check_who() const {
+  for (const LoggedAnswer& a : mine().answers) {
+    if (a.who == who_ || (is_of_person(a.who) && is_of_person(who_))) continue;
+    throw Error(Exit::kUsage, path_, "holds answers of '" + mine().name + "' that " + a.who + " gave, not " + who_, "give this one another name with --rater, or " + remedy_);
+  }
 }
 
 std::string AnswerLog::header() const {
@@ -133,7 +144,7 @@ void AnswerLog::replay(const io::Json& line, const std::string& where) {
     return;
   }
   if (text_of(line, "kind") != kind_of(session_.mode)) throw Error(Exit::kBadInput, where, "is of kind '" + text_of(line, "kind") + "', should be " + kind_of(session_.mode));
-  LoggedAnswer logged{whole(line, "question", where), items_of(line, where), {}, rater.name};
+  LoggedAnswer logged{whole(line, "question", where), items_of(line, where), {}, rater.name, text_of(line, "who")};
   if (logged.question >= session_.total) throw Error(Exit::kBadInput, where, cat("answers question ", logged.question, " of ", session_.total));
   if (logged.question != had) throw Error(Exit::kBadInput, where, cat("answers question ", logged.question, ", ", had, " was next"));
   logged.answer = answer_from_json(line, session_.mode, logged.items.size(), where);
@@ -174,7 +185,7 @@ void AnswerLog::put(const std::vector<std::vector<int64_t>>& items, const Reply&
   std::string lines;
   std::vector<LoggedAnswer> added;
   for (size_t k = 0; k < reply.answers.size(); ++k) {
-    const LoggedAnswer logged{next() + static_cast<int64_t>(k), items.at(k), reply.answers[k], rater.name};
+    const LoggedAnswer logged{next() + static_cast<int64_t>(k), items.at(k), reply.answers[k], rater.name, who_};
     io::Json line{{"kind", kind_of(session_.mode)}, {"question", logged.question}, {"items", logged.items}};
     put_answer(line, logged.answer, session_.mode);
     line["rater"] = rater.name;
@@ -210,13 +221,29 @@ std::vector<LoggedAnswer> AnswerLog::standing() const {
   return all;
 }
 
+std::optional<AnswerSession> session_of(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || status.st_size == 0) return std::nullopt;
+  std::optional<AnswerSession> session;
+  bool first = true;
+  io::for_each_jsonl(path, [&](const io::Json& line) {
+    if (first && text_of(line, "kind") == "session") session = session_from(line, path + ": line 1");
+    first = false;
+  });
+  return session;
+}
+
 std::vector<LoggedAnswer> read_answers(const std::string& path, Mode mode, const std::string& samples) {
   std::vector<LoggedAnswer> answers;
-  int64_t number = 0;
+  int64_t number = 0, of_others = 0, last_of_others = 0;
   io::for_each_jsonl(path, [&](const io::Json& line) {
     const std::string where = cat(path, ": line ", ++number), kind = text_of(line, "kind"), of = text_of(line, "samples");
-    if (!of.empty() && of != samples) throw Error(Exit::kBadInput, where, "is about other samples");
     if (kind == "session") return;
+    if (!of.empty() && of != samples) {
+      ++of_others;
+      last_of_others = number;
+      return;
+    }
     if (kind == "undo") {
       const int64_t to = whole(line, "question", where);
       const std::string rater = text_of(line, "rater");
@@ -224,10 +251,11 @@ std::vector<LoggedAnswer> read_answers(const std::string& path, Mode mode, const
       return;
     }
     if (!kind.empty() && kind != kind_of(mode)) throw Error(Exit::kBadInput, where, "is of kind '" + kind + "', should be " + kind_of(mode));
-    LoggedAnswer logged{line.contains("question") ? whole(line, "question", where) : -1, items_of(line, where), {}, text_of(line, "rater")};
+    LoggedAnswer logged{line.contains("question") ? whole(line, "question", where) : -1, items_of(line, where), {}, text_of(line, "rater"), text_of(line, "who")};
     logged.answer = answer_from_json(line, mode, logged.items.size(), where);
     answers.push_back(std::move(logged));
   });
+  if (answers.empty() && of_others > 0) throw Error(Exit::kBadInput, cat(path, ": line ", last_of_others), "is about other samples, as are all answers there");
   return answers;
 }
 

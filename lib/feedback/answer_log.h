@@ -1,6 +1,7 @@
 // The record of answers: JSON lines that only ever grow. Schema: share/schema/answers.json, text: feedback(1), ANSWERS.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,23 +27,27 @@ struct LoggedAnswer {
   std::vector<int64_t> items;
   Answer answer;
   std::string rater;
+  std::string who = {};   ///< WHO was asked
 };
 
 /// What a record belongs to: the first line of the file.
 struct AnswerSession {
   Mode mode = Mode::kSingle;
   int64_t total = 0;       ///< questions
-  std::string samples;     ///< SHA-256 of the samples
+  std::string samples;     ///< Items::digest()
   std::string plan;        ///< digest_of(plan)
+  bool operator==(const AnswerSession&) const = default;
 };
+
+inline constexpr const char* kRecordRemedy = "name another file with --answers, or set it aside with --resume never";
 
 /// The record as a file. Each screen's answers are one write(2) and one fdatasync(2); a torn last line is cut off when the file is
 /// opened. Several raters may share one file, one after the other; each answers all questions.
 class AnswerLog : public AnswerSink {
  public:
-  /// Opens the file, which appears with its first answer, and locks it against other commands. Throws Error(kBadInput) for a damaged file, Error(kUsage) for
-  /// answers to other questions, or if another command is writing to it.
-  AnswerLog(const std::string& path, AnswerSession session, std::string rater, std::string who);
+  /// Opens the file, which appears with its first answer, and locks it against other commands. Throws Error(kBadInput) for a damaged file,
+  /// Error(kUsage) for answers to other questions, or if another command is writing to it. `remedy`: what to do about these.
+  AnswerLog(const std::string& path, AnswerSession session, std::string rater, std::string who, std::string remedy = kRecordRemedy);
   ~AnswerLog() override;
   AnswerLog(const AnswerLog&) = delete;
   AnswerLog& operator=(const AnswerLog&) = delete;
@@ -51,6 +56,8 @@ class AnswerLog : public AnswerSink {
   void put(const std::vector<std::vector<int64_t>>& items, const Reply& reply) override;
   void undo() override;
   const std::string& path() const { return path_; }
+  /// Throws Error(kUsage) for answers of this rater that somebody else than `who` gave; a person may go from a page to a terminal.
+  void check_who() const;
 
   /// All answers that stand: by question, then by rater in the order of their first answers.
   std::vector<LoggedAnswer> standing() const;
@@ -71,7 +78,7 @@ class AnswerLog : public AnswerSink {
   Rater& mine() { return raters_[own_]; }
   const Rater& mine() const { return raters_[own_]; }
 
-  std::string path_, who_;
+  std::string path_, who_, remedy_;
   AnswerSession session_;
   std::vector<Rater> raters_;
   size_t own_ = 0;
@@ -79,8 +86,12 @@ class AnswerLog : public AnswerSink {
   bool begun_ = false;   // whether the file has its first line
 };
 
-/// Answers that stand in a file made by AnswerLog, or in one that only has {"items", "y" | "ranks" | "rating"} lines. `samples`: the
-/// digest that lines which name one must have. Throws Error(kBadInput).
+/// What a record says that it belongs to; nullopt if there is none. Throws Error(kBadInput).
+std::optional<AnswerSession> session_of(const std::string& path);
+
+/// Answers that stand in files made by AnswerLog, one or several behind one another, or in one that only has {"items", "y" | "ranks" |
+/// "rating"} lines. Those that name other samples than `samples` (Items::digest()) are left out; all of them is Error(kBadInput), as is a
+/// line that is no answer.
 std::vector<LoggedAnswer> read_answers(const std::string& path, Mode mode, const std::string& samples);
 
 /// Moves a record out of the way, to PATH.1, PATH.2, ...; returns its new name, "" if there was none.

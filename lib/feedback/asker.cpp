@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "feedback/asker.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "feedback/terminal.h"
 
 namespace plumb::feedback {
 
@@ -34,6 +39,15 @@ std::string asker_name(const std::string& who) {
   if (alone && colon != std::string::npos) throw Error(Exit::kUsage, "--ask", "'" + name + "' takes nothing behind it, but there is '" + who.substr(colon) + "'");
   if (!alone && !has_argument) throw Error(Exit::kUsage, "--ask", "'" + name + "' needs something behind it", "see feedback(1), WHO");
   return name;
+}
+
+void check_oracle(const std::string& argument, Mode mode);   // askers/oracle.cpp
+
+void check_asker(const std::string& who, Mode mode) {
+  const std::string name = asker_name(who), argument = name.size() < who.size() ? who.substr(name.size() + 1) : "";
+  if (name == "oracle") check_oracle(argument, mode);
+  if (name == "file" && ::access(argument.c_str(), R_OK) != 0) throw Error(Exit::kBadInput, argument, std::strerror(errno));
+  if (name == "tty") check_terminal();
 }
 
 std::unique_ptr<Asker> make_asker(const std::string& who, AskerInput input) {

@@ -33,6 +33,8 @@ const std::vector<AskerRow>& askers();
 /// "NAME" or "NAME:ARGUMENT": the part before the colon. Throws Error(kUsage) if there is no such name, or an argument too many or
 /// too few.
 std::string asker_name(const std::string& who);
+/// What can be said of WHO before there are items to ask about. Throws as make_asker.
+void check_asker(const std::string& who, Mode mode);
 /// Throws Error(kUsage) for a bad argument, Error(kBadInput) if what it names cannot be read.
 std::unique_ptr<Asker> make_asker(const std::string& who, AskerInput input);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "feedback/items.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/text.h"
 #include "io/image_file.h"
@@ -19,6 +21,15 @@ bool is_about(const io::Manifest& scores, const io::Manifest& samples) {
 
 }  // namespace
 
+ItemsDigest::ItemsDigest(const io::Space& space, int64_t count) {
+  const std::string head = cat(space.type, " ", space.alphabet, " ", shape_text(space.shape), " ", count, "\n");
+  add(head.data(), head.size());
+}
+
+void ItemsDigest::add(const std::vector<std::string>& prompts) {
+  for (const std::string& prompt : prompts) add(prompt.c_str(), prompt.size() + 1);
+}
+
 Items::Items(const io::Manifest& samples) : samples_(samples), file_(io::open_artefact(samples)), space_(samples.space()) {
   const io::DatasetInfo info = file_.info(space_.dataset());
   const std::vector<int64_t> row(info.shape.begin() + (info.shape.empty() ? 0 : 1), info.shape.end());
@@ -31,6 +42,22 @@ Items::Items(const io::Manifest& samples) : samples_(samples), file_(io::open_ar
   if (!prompts_.empty() && static_cast<int64_t>(prompts_.size()) != count_) {
     throw Error(Exit::kBadInput, file_.path(), cat("has ", prompts_.size(), " prompts for ", count_, " items"));
   }
+}
+
+const std::string& Items::digest() const {
+  constexpr int64_t kAtATime = 1024;
+  if (!digest_.empty()) return digest_;
+  ItemsDigest digest(space_, count_);
+  const io::Type type = space_.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32;
+  const size_t row = static_cast<size_t>(space_.numel()) * (space_.stored_as_bytes() ? 1 : sizeof(float));
+  std::vector<char> rows(row * static_cast<size_t>(std::min(count_, kAtATime)));
+  for (int64_t first = 0; first < count_; first += kAtATime) {
+    const int64_t n = std::min(kAtATime, count_ - first);
+    file_.read(space_.dataset(), type, first, n, rows.data());
+    digest.add(rows.data(), row * static_cast<size_t>(n));
+  }
+  digest.add(prompts_);
+  return digest_ = digest.hex();
 }
 
 Tile Items::tile(int64_t item) const {
@@ -73,7 +100,7 @@ std::vector<double> score_column(const io::Manifest& input, const Items& items, 
     throw Error(Exit::kBadInput, scores.label(), cat("has ", values.size(), " rewards for ", items.count(), " items"));
   }
   throw Error(Exit::kBadInput, input.label(), "has no scores '" + name + "' of these items" + (there.empty() ? "" : ", but " + join(there, ", ")),
-              "pipe them through: score --reward ... samples.h5 | feedback --ask oracle:...");
+              "pipe them through: score --reward ... samples.h5 | feedback ...");
 }
 
 }  // namespace plumb::feedback

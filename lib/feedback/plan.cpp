@@ -27,6 +27,21 @@ std::vector<int64_t> shuffled(const PlanOptions& o, int64_t n, uint32_t round) {
   return permutation(n, random);
 }
 
+/// All sets of g of the items.
+Plan every_set(int64_t count, int64_t g) {
+  Plan sets;
+  std::vector<int64_t> set(static_cast<size_t>(g));
+  std::iota(set.begin(), set.end(), int64_t{0});
+  for (int64_t k = g; k >= 0;) {
+    sets.push_back(set);
+    for (k = g - 1; k >= 0 && set[static_cast<size_t>(k)] == count - g + k; --k) {}
+    if (k < 0) break;
+    ++set[static_cast<size_t>(k)];
+    for (int64_t j = k + 1; j < g; ++j) set[static_cast<size_t>(j)] = set[static_cast<size_t>(j - 1)] + 1;
+  }
+  return sets;
+}
+
 Plan every_pair(int64_t count, int64_t group) {
   Plan pairs;
   for (int64_t i = 0; i < count; ++i) {
@@ -109,7 +124,8 @@ float squared_distance(const float* a, const float* b, size_t d) {
 
 int64_t set_size(int64_t per_page) { return per_page > 0 ? per_page : 4; }
 
-Plan plan_by_value(const std::vector<double>& values, int64_t n) {
+Plan plan_by_value(const PlanOptions& o, const std::vector<double>& values) {
+  const int64_t n = o.budget > 0 ? o.budget : static_cast<int64_t>(values.size());
   const auto count = static_cast<int64_t>(values.size());
   if (n > count) throw Error(Exit::kUsage, "--count", cat(n, " questions were asked for; there are ", count, " items"));
   std::vector<int64_t> order(values.size());
@@ -117,7 +133,7 @@ Plan plan_by_value(const std::vector<double>& values, int64_t n) {
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return values[static_cast<size_t>(a)] > values[static_cast<size_t>(b)]; });
   Plan plan;
   for (int64_t k = 0; k < n; ++k) plan.push_back({order[static_cast<size_t>(k)]});
-  return plan;
+  return o.repeats > 0 ? with_repeats(o, plan) : plan;
 }
 
 std::vector<int64_t> farthest_points(const std::vector<float>& points, int64_t count, int64_t n, int64_t first) {
@@ -163,10 +179,10 @@ Plan make_plan(const PlanOptions& o, int64_t count, const std::vector<float>& po
     Philox random(o.seed, Stream::kShuffle, 0, 0);
     const std::vector<int64_t> order = farthest_points(points, count, n * g, static_cast<int64_t>(random.below(static_cast<uint64_t>(count))));
     for (int64_t k = 0; k < n; ++k) plan.emplace_back(order.begin() + k * g, order.begin() + (k + 1) * g);
-  } else if (o.mode == Mode::kPairs && static_cast<double>(n) > there_are / 2) {  // drawing until all are had would take long
-    plan = in_random_order(o, every_pair(count, 0), n);
+  } else if (g > 1 && static_cast<double>(n) > there_are / 2) {  // drawing until all are had would take long
+    if (there_are > static_cast<double>(kMostPairs)) throw Error(Exit::kUsage, "--count", cat(n, " is more than half of the ", there_are, " sets there are"), "ask for fewer");
+    plan = in_random_order(o, every_set(count, g), n);
   } else {
-    if (static_cast<double>(n) > there_are / 2 && g > 2) throw Error(Exit::kUsage, "--count", cat(n, " is more than half of the ", there_are, " sets there are"), "ask for fewer");
     plan = random_questions(o, count, g, n);
   }
   if (o.repeats > 0) plan = with_repeats(o, plan);

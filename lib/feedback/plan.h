@@ -31,9 +31,10 @@ using Plan = std::vector<std::vector<int64_t>>;
 /// Throws Error(kUsage) for a budget that `count` items cannot fill.
 Plan make_plan(const PlanOptions& options, int64_t count, const std::vector<float>& points);
 
-/// One item a question: the n of the highest value, highest first; equal values: the lower index. For a value such as how unsure a
-/// reward is: what is asked there tells most. Throws Error(kUsage) if there are fewer than n.
-Plan plan_by_value(const std::vector<double>& values, int64_t n);
+/// One item a question: as many as the budget says (0: all) of the highest value, highest first; equal values: the lower index; with
+/// options.repeats as make_plan. For a value such as how unsure a reward is: what is asked there tells most. Throws Error(kUsage) if
+/// there are fewer.
+Plan plan_by_value(const PlanOptions& options, const std::vector<double>& values);
 
 /// The first n of the items in the order in which each is the farthest from all before it: its Euclidean distance to the nearest of
 /// them is the greatest. Source: Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; that the result is

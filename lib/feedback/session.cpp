@@ -14,10 +14,11 @@
 namespace plumb::feedback {
 namespace {
 
-/// How many of the next questions go on one screen: those that are there.
+/// How many of the next questions go on one screen: those that are there, and as many on each screen as on the others.
 int64_t screen_size(QuestionSource& source, int64_t first, int64_t most) {
+  const int64_t left = source.total() - first, screens = (left + most - 1) / most, each = (left + screens - 1) / screens;
   int64_t count = 1;
-  while (count < most && first + count < source.total() && source.ready(first + count)) ++count;
+  while (count < each && first + count < source.total() && source.ready(first + count)) ++count;
   return count;
 }
 
@@ -146,8 +147,9 @@ End ask_all(QuestionSource& source, Asker& asker, AnswerSink& sink, int64_t per_
 int64_t questions_on_screen(const SessionOptions& o, bool pictures) { return o.per_page > 0 ? o.per_page : o.ask == "tty" || !pictures ? 4 : kMostShown; }
 
 std::vector<LoggedAnswer> collect(const SessionOptions& o, const Items& items, const io::Manifest& input, PlannedQuestions& questions, Asker* lasting) {
-  const AnswerSession session{questions.mode(), questions.total(), items.manifest().sha256(), digest_of(questions.plan())};
-  AnswerLog answers(o.record, session, o.rater, o.ask);
+  const AnswerSession session{questions.mode(), questions.total(), items.digest(), digest_of(questions.plan())};
+  AnswerLog answers(o.record, session, o.rater, o.ask, o.remedy);
+  if (!o.finish) answers.check_who();
   for (const LoggedAnswer& a : answers.standing()) {
     if (a.items != questions.items(a.question)) throw Error(Exit::kBadInput, o.record, cat("says other items of question ", a.question, " than were asked about"));
   }
@@ -169,11 +171,12 @@ std::vector<LoggedAnswer> collect(const SessionOptions& o, const Items& items, c
 
 io::Json write_feedback(io::H5Writer& file, Mode mode, const std::vector<LoggedAnswer>& answers, int64_t& count) {
   Columns columns;
-  std::vector<std::string> raters;
+  std::vector<std::string> raters, asked;
   int64_t liked = 0, disliked = 0, neutral = 0, skips = 0;
   for (const LoggedAnswer& a : answers) {
     const int64_t who = std::find(raters.begin(), raters.end(), a.rater) - raters.begin();
     if (who == rows(raters)) raters.push_back(a.rater);
+    if (std::find(asked.begin(), asked.end(), a.who) == asked.end()) asked.push_back(a.who);
     columns.add(mode, a, who);
     skips += a.answer.skip;
     if (a.answer.skip || mode == Mode::kRank) continue;
@@ -186,6 +189,7 @@ io::Json write_feedback(io::H5Writer& file, Mode mode, const std::vector<LoggedA
   if (mode == Mode::kSingle || mode == Mode::kRating) told.update({{"liked", liked}, {"disliked", disliked}, {"neutral", neutral}});
   if (mode == Mode::kPairs) told.update({{"first", liked}, {"second", disliked}, {"ties", neutral}});
   told["raters"] = raters;
+  told["who"] = asked;
   if (raters.size() > 1) told["agreement"] = agreement(mode, answers);
   const io::Json repeats = consistency(mode, answers);
   if (repeats["pairs"] > 0) told["repeats"] = repeats;

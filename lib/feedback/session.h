@@ -23,6 +23,7 @@ struct SessionOptions {
   int64_t port = 0;            ///< page
   bool finish = false;         ///< ask nothing more
   ScoreItems score = {};       ///< a reward's values, for a simulated user; none: those of scores on the lineage
+  std::string remedy = kRecordRemedy;   ///< what to do about a record of other answers
 };
 
 /// Asks what has no answer in the record yet, and returns all that stand; the caller has installed the stop handlers. `input`: the

@@ -130,6 +130,7 @@ void SpoolAnswers::quit() { send({{"quit", true}}); }
 
 bool serve_spool(const std::string& folder, Asker& asker, int64_t per_screen, bool once) {
   std::string served;
+  if (!fs::exists(folder)) log::info(folder, " is not there yet: waiting for a command with --ask spool:", folder);
   for (;;) {
     const auto session = read_session(folder);
     const bool again = session && session->id == served && SpoolAnswers(folder, *session).next() == session->total;

@@ -82,14 +82,23 @@ extern "C" void on_stop(int) {
 
 extern "C" void on_resize(int) { g_redraw = true; }
 
+/// The terminal and how it is set. Throws Error(kUsage).
+int open_terminal(termios& settings) {
+  const int descriptor = ::open("/dev/tty", O_RDWR | O_CLOEXEC);
+  if (descriptor >= 0 && tcgetattr(descriptor, &settings) == 0) return descriptor;
+  if (descriptor >= 0) ::close(descriptor);
+  throw Error(Exit::kUsage, "--ask tty", "this command has no terminal", "use page, or spool:DIR and a terminal elsewhere");
+}
+
 }  // namespace
 
+void check_terminal() {
+  termios settings;
+  ::close(open_terminal(settings));
+}
+
 Terminal::Terminal() {
-  descriptor_ = ::open("/dev/tty", O_RDWR | O_CLOEXEC);
-  if (descriptor_ < 0 || tcgetattr(descriptor_, &g_before) != 0) {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    throw Error(Exit::kUsage, "--ask tty", "this command has no terminal", "use page, or spool:DIR and a terminal elsewhere");
-  }
+  descriptor_ = open_terminal(g_before);
   const char* term = std::getenv("TERM");
   dumb_ = !term || !*term || std::strcmp(term, "dumb") == 0;
   g_descriptor = descriptor_;

@@ -4,6 +4,9 @@
 
 namespace plumb::feedback {
 
+/// Throws Error(kUsage) if the process has no terminal.
+void check_terminal();
+
 /// /dev/tty with single keys instead of lines, without echo, on the other screen if it has one. The terminal is as before after the
 /// destructor, after a signal that ends the process (SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1), and while SIGTSTP stops it; SIGCONT
 /// takes it back. One object at a time.

@@ -64,6 +64,7 @@ struct WebServer::State {
   int64_t number = 0, delivered = -1;
   io::Json shown = io::Json{{"status", "wait"}, {"message", "Starting."}};
   std::function<std::string(const io::Json&)> problem;
+  std::function<void()> on_quit;
   std::optional<WebMessage> message;
 
   /// With the mutex held.
@@ -109,6 +110,13 @@ struct WebServer::State {
     if (body["state"] != number || message) return send_state(response, 409);
     const std::string wrong = what == "answer" ? (problem ? problem(body) : "nothing is asked") : "";
     if (!wrong.empty()) return set_json(response, 400, {{"error", wrong}});
+    if (what == "quit" && on_quit) {
+      on_quit();
+      on_quit = nullptr;
+      ++number;
+      shown = {{"status", "saved"}, {"message", "All of it saved. The command stops after the step under way; the same command goes on from there."}};
+      return send_state(response);
+    }
     message = WebMessage{what, body};
     const int64_t before = number;
     changed.notify_all();
@@ -157,11 +165,12 @@ int WebServer::port() const { return state_->port; }
 const std::string& WebServer::token() const { return state_->token; }
 std::string WebServer::url() const { return cat("http://127.0.0.1:", state_->port, "/?token=", state_->token); }
 
-void WebServer::publish(io::Json state, std::function<std::string(const io::Json&)> problem) {
+void WebServer::publish(io::Json state, std::function<std::string(const io::Json&)> problem, std::function<void()> on_quit) {
   const std::lock_guard<std::mutex> lock(state_->mutex);
   ++state_->number;
   state_->shown = std::move(state);
   state_->problem = std::move(problem);
+  state_->on_quit = std::move(on_quit);
   state_->message.reset();
   state_->changed.notify_all();
 }

@@ -33,8 +33,9 @@ class WebServer {
   const std::string& token() const;
   std::string url() const;   ///< with the token
 
-  /// A new state. problem: what is wrong with an answer's JSON, "" if nothing.
-  void publish(io::Json state, std::function<std::string(const io::Json&)> problem = nullptr);
+  /// A new state. problem: what is wrong with an answer's JSON, "" if nothing. on_quit: what a quit does, once, where nobody waits for
+  /// the message.
+  void publish(io::Json state, std::function<std::string(const io::Json&)> problem = nullptr, std::function<void()> on_quit = nullptr);
   /// Waits up to `seconds` for a message to the current state.
   std::optional<WebMessage> receive(double seconds);
   /// Waits up to `seconds` until a browser has the current state.

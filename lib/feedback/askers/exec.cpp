@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -25,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kPollMs = 50;
+constexpr int kSecondsToEnd = 2;   // that a program has to end after its last answer
 
 /// The child's side between fork and exec: async-signal-safe calls only.
 [[noreturn]] void become_program(int input, int output, char* const* argv) {
@@ -53,11 +55,15 @@ class Program : public Asker {
   }
 
   Reply ask(QuestionSource& source, int64_t first, int64_t, bool) override {
-    if (!started_) start(first);
+    if (!started_) {
+      mode_ = source.mode();
+      for (int64_t q = 0; q < source.total(); ++q) shown_.push_back(source.items(q).size());
+      start(first);
+    }
     while (!answers_.count(first)) {
       if (stop_requested()) return {};
       feed(source);
-      read_some(source);
+      read_some();
       if (answers_.count(first) || out_ >= 0) continue;
       if (wrong_) throw Error(*wrong_);
       gave_up(first, source.total());
@@ -67,8 +73,14 @@ class Program : public Asker {
     return reply;
   }
 
+  /// The program has all questions and sees the end of its input: it may end by itself, and what it says after its last answer is wrong.
   void finish(bool all, const std::string&) override {
-    if (all && wrong_) throw Error(*wrong_);  // behind the last answer
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(kSecondsToEnd);
+    while (all && out_ >= 0 && !stop_requested() && std::chrono::steady_clock::now() < patience) {
+      if (in_ >= 0) close_input();
+      read_some();
+    }
+    if (all && wrong_) throw Error(*wrong_);
   }
 
  private:
@@ -137,7 +149,7 @@ class Program : public Asker {
   }
 
   /// Waits a little for output, or for room in the input, and takes whole lines.
-  void read_some(QuestionSource& source) {
+  void read_some() {
     if (out_ < 0) return;
     pollfd wait[2] = {{out_, POLLIN, 0}, {in_, POLLOUT, 0}};
     poll(wait, in_ >= 0 ? 2 : 1, kPollMs);
@@ -148,10 +160,10 @@ class Program : public Asker {
     if (got > 0) received_.append(buffer, static_cast<size_t>(got));
     try {
       for (size_t end; (end = received_.find('\n')) != std::string::npos;) {
-        take(received_.substr(0, end), source);
+        take(received_.substr(0, end));
         received_.erase(0, end + 1);
       }
-      if (got <= 0 && !trim(received_).empty()) take(received_, source);
+      if (got <= 0 && !trim(received_).empty()) take(received_);
     } catch (const Error& error) {  // the answers before it count, and are written down first
       wrong_ = std::make_unique<Error>(error);
     }
@@ -161,16 +173,17 @@ class Program : public Asker {
   }
 
   /// An answer object, or its value alone (a number, null, a list of ranks): then of the next question in order.
-  void take(const std::string& text, QuestionSource& source) {
+  void take(const std::string& text) {
     if (trim(text).empty()) return;
     const std::string where = name() + ": line '" + text.substr(0, 80) + "' of its output";
     io::Json json = io::Json::parse(text, nullptr, false);
     if (json.is_discarded()) throw Error(Exit::kFailed, where, "is not JSON", "see feedback(1), exec");
-    if (!json.is_object()) json = io::Json{{source.mode() == Mode::kRank ? "ranks" : source.mode() == Mode::kRating ? "rating" : "y", json}};
-    const int64_t question = json.contains("question") && json["question"].is_number_integer() ? json["question"].get<int64_t>() : answered_;
-    if (question < begun_ || question >= source.total()) throw Error(Exit::kFailed, where, cat("answers question ", question, ", which was not asked"));
+    if (!json.is_object()) json = io::Json{{mode_ == Mode::kRank ? "ranks" : mode_ == Mode::kRating ? "rating" : "y", json}};
+    if (json.contains("question") && !json["question"].is_number_integer()) throw Error(Exit::kFailed, where, "has a \"question\" that is no whole number", "see feedback(1), exec");
+    const int64_t question = json.contains("question") ? json["question"].get<int64_t>() : answered_;
+    if (question < begun_ || question >= static_cast<int64_t>(shown_.size())) throw Error(Exit::kFailed, where, cat("answers question ", question, ", which was not asked"));
     try {
-      answers_[question] = answer_from_json(json, source.mode(), source.items(question).size(), where);
+      answers_[question] = answer_from_json(json, mode_, shown_[static_cast<size_t>(question)], where);
     } catch (const Error& error) {
       throw Error(Exit::kFailed, error.what(), "no answer: see feedback(1), exec");
     }
@@ -185,6 +198,8 @@ class Program : public Asker {
   }
 
   std::string command_, folder_, unsent_, received_;
+  Mode mode_ = Mode::kSingle;
+  std::vector<size_t> shown_;   // items of each question
   std::map<int64_t, Answer> answers_;
   int64_t begun_ = 0, sent_ = 0, answered_ = 0;   // the first question of this run; those given to the program; behind the last answer
   pid_t pid_ = -1;

@@ -59,7 +59,7 @@ class Prepared : public Asker {
 }  // namespace
 
 std::unique_ptr<Asker> make_file(const AskerInput& input) {
-  return std::make_unique<Prepared>(input.argument, input.mode, input.items->manifest().sha256());
+  return std::make_unique<Prepared>(input.argument, input.mode, input.items->digest());
 }
 
 }  // namespace plumb::feedback

@@ -83,8 +83,11 @@ std::set<int64_t> classes_of(const AskerInput& in, const std::vector<std::string
   for (const std::string& label : wanted) {
     const auto named = std::find(names.begin(), names.end(), label);
     if (named != names.end()) classes.insert(named - names.begin());
-    else if (label.find_first_not_of("0123456789") == std::string::npos) classes.insert(parse_int(label, "--ask oracle: label"));
-    else refuse("there is no class '" + label + "' of these");
+    else if (label.find_first_not_of("0123456789") == std::string::npos) {
+      const int64_t number = parse_int(label, "--ask oracle: label");
+      if (!names.empty() && number >= static_cast<int64_t>(names.size())) refuse(cat("there is no class ", number, ": they are 0 to ", names.size() - 1));
+      classes.insert(number);
+    } else refuse("there is no class '" + label + "' of these");
   }
   return classes;
 }
@@ -162,20 +165,25 @@ class Oracle : public Asker {
 
 }  // namespace
 
+void check_oracle(const std::string& argument, Mode mode) {
+  const OracleSpec spec = parse(argument);
+  if (!spec.pareto.empty() && (mode != Mode::kPairs || spec.pareto.size() < 2)) refuse("pareto compares two items by two rewards or more: --mode pairs");
+  if (!spec.reward.empty() && spec.comparison.empty() && (mode == Mode::kSingle || mode == Mode::kRating)) {
+    refuse("--mode " + name_of(mode) + " needs a threshold: reward=" + spec.reward + ">=X");
+  }
+}
+
 std::unique_ptr<Asker> make_oracle(const AskerInput& input) {
+  check_oracle(input.argument, input.mode);
   OracleSpec spec = parse(input.argument);
   const int64_t first = input.items->first();
   if (!spec.pareto.empty()) {
-    if (input.mode != Mode::kPairs || spec.pareto.size() < 2) refuse("pareto compares two items by two rewards or more: --mode pairs");
     std::vector<std::vector<double>> columns;
     for (const std::string& name : spec.pareto) columns.push_back(column_of(input, name));
     return std::make_unique<Oracle>(std::move(spec), std::move(columns), false, first);
   }
   std::vector<double> value;
   if (!spec.reward.empty()) {
-    if (spec.comparison.empty() && (input.mode == Mode::kSingle || input.mode == Mode::kRating)) {
-      refuse("--mode " + name_of(input.mode) + " needs a threshold: reward=" + spec.reward + ">=X");
-    }
     value = column_of(input, spec.reward);
     const bool thresholded = !spec.comparison.empty();
     return std::make_unique<Oracle>(std::move(spec), std::vector<std::vector<double>>{std::move(value)}, thresholded, first);

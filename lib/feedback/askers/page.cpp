@@ -70,6 +70,11 @@ class Page : public Asker {
     return !stop_requested() && !(message && message->what == "quit");
   }
 
+  void leave(const std::string& why, std::function<void()> on_quit) override {
+    waiting_ = false;
+    server_.publish({{"status", "wait"}, {"message", why}}, nullptr, std::move(on_quit));
+  }
+
   void finish(bool all, const std::string& words) override {
     server_.publish({{"status", all ? "done" : "saved"}, {"message", words}});
     server_.deliver(1.5);

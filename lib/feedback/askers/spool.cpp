@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kPollSeconds = 0.2;
+constexpr const char* kRemove = "remove it, and the person is asked again";
 
 class Spool : public Asker {
  public:
@@ -96,7 +97,7 @@ class Spool : public Asker {
   /// False: an event that was taken before.
   bool read_event(const std::string& path, QuestionSource& source, int64_t next, Reply& reply) {
     const io::Json event = io::Json::parse(io::read_file(path), nullptr, false);
-    if (!event.is_object()) throw Error(Exit::kBadInput, path, "is not a JSON object");
+    if (!event.is_object()) throw Error(Exit::kBadInput, path, "is not a JSON object", kRemove);
     last_count_ = 0;
     if (event.contains("quit")) {
       reply.what = Reply::What::kQuit;
@@ -109,7 +110,7 @@ class Spool : public Asker {
     if (!event.contains("first") || event["first"] != next) return false;
     const io::Json answers = event.value("answers", io::Json::array());
     if (!answers.is_array() || answers.empty() || next + static_cast<int64_t>(answers.size()) > source.total()) {
-      throw Error(Exit::kBadInput, path, "does not hold answers to the next questions");
+      throw Error(Exit::kBadInput, path, "does not hold answers to the next questions", kRemove);
     }
     for (size_t k = 0; k < answers.size(); ++k) {
       const size_t shown = source.question(next + static_cast<int64_t>(k)).tiles.size();
@@ -118,7 +119,7 @@ class Spool : public Asker {
     try {
       reply.shown = event.value("shown", std::vector<int64_t>());
     } catch (const io::Json::exception&) {
-      throw Error(Exit::kBadInput, path, "has no list of items as \"shown\"");
+      throw Error(Exit::kBadInput, path, "has no list of items as \"shown\"", kRemove);
     }
     reply.what = Reply::What::kAnswers;
     last_count_ = static_cast<int64_t>(answers.size());

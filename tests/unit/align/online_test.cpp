@@ -64,6 +64,7 @@ struct Judgement {
       feedback.write("pair_rater", io::Type::kI64, {4}, rater.data());
     }
     asking.answers = io::commit_artefact(feedback, io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "feedback"}, {"count", 8}, {"inputs", {{"samples", of_samples.json()}}}}));
+    asking.model = of_samples;  // of the same space
     toy.context.asking = &asking;
   }
   Tensor gradient(int64_t index = 0) {
@@ -156,6 +157,56 @@ TEST_SUITE("online") {
     Judgement j(options_of("d3po"));
     j.toy.disturb();
     CHECK_THROWS_WITH_AS(j.toy.method->collect(j.toy.context, 0), doctest::Contains("are not what this model draws"), Error);
+  }
+
+  TEST_CASE("answers about items of another space, or of classes that the model has not, are refused") {
+    for (const char* what : {"space", "label"}) {
+      Judgement j(options_of("papa"));
+      Judged judged = read_judged(*j.asking.answers, false, "papa");
+      check_judged(judged, j.asking.model.space(), 3);
+      io::Space space = j.asking.model.space();
+      if (what == std::string("space"))
+        space.shape = {1, 2, 2};
+      else
+        judged.label = judged.label + 3;
+      try {
+        check_judged(judged, space, 3);
+        FAIL("was not refused");
+      } catch (const Error& error) {
+        CHECK(error.exit() == Exit::kBadInput);
+        CHECK(std::string(error.what()).find("samples.h5") != std::string::npos);
+      }
+    }
+  }
+
+  TEST_CASE("d3po takes the classes that its samples were drawn with") {
+    FinetuneOptions o = options_of("d3po");
+    Judgement j(o);
+    RolloutRequest request;
+    request.items = {0, 1, 2, 3, 4, 5, 6, 7};
+    request.seed = o.seed;
+    request.batch_size = 8;
+    request.share_start = 2;
+    request.keep_chain = false;
+    request.label = at::tensor({2, 2, 1, 1, 0, 0, 1, 1}, at::kLong);
+    const Rollout drawn = *roll_out(j.toy.policy, *j.toy.codec, request);
+    io::H5Writer samples(j.folder / "own.h5");
+    samples.create("images", io::Type::kU8, {1, 8, 8});
+    nn::append_rows(samples, "images", drawn.stored);
+    samples.create("label", io::Type::kI64, {});
+    nn::append_rows(samples, "label", request.label);
+    io::Json json = j.asking.model.json();
+    json.erase("sha256");
+    json.erase("path");
+    const io::Manifest own = io::commit_artefact(samples, io::Manifest(json));
+    io::H5Writer feedback(j.folder / "of-own.h5");
+    const std::vector<int64_t> all{0, 1, 2, 3, 4, 5, 6, 7}, rater(4, 0);
+    feedback.write("pair", io::Type::kI64, {4, 2}, all.data());
+    feedback.write("pair_y", io::Type::kF32, {4}, std::vector<float>(4, 1).data());
+    feedback.write("pair_rater", io::Type::kI64, {4}, rater.data());
+    j.asking.answers = io::commit_artefact(feedback, io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "feedback"}, {"count", 4}, {"inputs", {{"samples", own.json()}}}}));
+    CHECK(j.toy.method->collect(j.toy.context, 0));
+    CHECK(j.toy.method->updates_per_epoch() > 0);
   }
 
   TEST_CASE("a round that was collected goes on from a checkpoint; the buffer is kept between rounds") {

@@ -99,6 +99,9 @@ TEST_CASE("labels: in turn, at random by item, none, one class") {
   CHECK(at::equal(choose_labels("7", {1, 2}, 10, 0), at::tensor({7, 7}, at::kLong)));
   std::vector<int64_t> items(1000);
   for (size_t i = 0; i < items.size(); ++i) items[i] = static_cast<int64_t>(i);
+  CHECK(at::equal(choose_labels("balanced", {0, 1, 2, 3, 18, 19, 20}, 10, 0, 2), at::tensor({0, 0, 1, 1, 9, 9, 0}, at::kLong)));
+  const Tensor in_twos = choose_labels("random", {4, 5, 6, 7}, 10, 5, 2), firsts = choose_labels("random", {4, 6}, 10, 5);
+  CHECK(at::equal(in_twos, firsts.repeat_interleave(2)));
   const Tensor random = choose_labels("random", items, 10, 5);
   CHECK(at::equal(random.narrow(0, 500, 1), choose_labels("random", {500}, 10, 5)));
   CHECK(at::bincount(random, {}, 10).min().item<int64_t>() > 60);  // 100 each, standard deviation 9.5

@@ -96,7 +96,7 @@ TEST_SUITE("oracle") {
     std::filesystem::remove(scene.record());
     const PlanOptions other{Mode::kSingle, "random", 500, 3, 0, 77};
     PlannedQuestions few(scene.items, make_plan(other, n, {}), Mode::kSingle, "");
-    AnswerLog log(scene.record(), {Mode::kSingle, 500, scene.samples.sha256(), digest_of(few.plan())}, "r", "x");
+    AnswerLog log(scene.record(), {Mode::kSingle, 500, scene.items.digest(), digest_of(few.plan())}, "r", "x");
     CHECK(ask_all(few, *make_asker("oracle:label=0,1,2,seed=3,error=0.1", scene.input()), log, 9) == End::kAll);
     for (const LoggedAnswer& a : log.standing()) REQUIRE(a.answer.y == by_seed[0][static_cast<size_t>(a.items[0])]);
   }
@@ -138,18 +138,27 @@ TEST_SUITE("oracle") {
 
   TEST_CASE("specifications that are none") {
     Scene scene(4);
-    const auto refused = [&](const std::string& who, const std::string& what, Exit exit = Exit::kUsage) {
-      check_error([&] { make_asker(who, scene.input()); }, exit, "--ask", what);
+    const auto refused = [&](const std::string& who, const std::string& what) {
+      check_error([&] { make_asker(who, scene.input()); }, Exit::kUsage, "--ask", what);
     };
     refused("oracle", "needs something");
     refused("orcle:label=1", "did you mean 'oracle'");
     refused("oracle:colour=red", "neither label= nor reward=");
     refused("oracle:label=shoe", "no class 'shoe'");
+    io::Json named = scene.samples.json();
+    named["classes"] = {"cat", "dog"};
+    const Items of_two{io::Manifest(named)};
+    AskerInput in = scene.input();
+    in.items = &of_two;
+    check_error([&] { make_asker("oracle:label=2", in); }, Exit::kUsage, "--ask", "no class 2: they are 0 to 1");
+    check_error([] { check_asker("oracle:reward=r", Mode::kSingle); }, Exit::kUsage, "--ask", "needs a threshold");
+    check_error([] { check_asker("file:nosuch.jsonl", Mode::kSingle); }, Exit::kBadInput, "nosuch.jsonl", "No such file");
+    check_asker("oracle:reward=r", Mode::kPairs);
     refused("oracle:label=1,error=2", "from 0 to 1");
     refused("oracle:label=1,error=x", "error");
     refused("oracle:label=1,error=0.1,error=0.2", "no class");
     refused("oracle:reward=r", "needs a threshold");
-    refused("oracle:reward=r>=1", "no scores 'r'", Exit::kBadInput);
+    check_error([&] { make_asker("oracle:reward=r>=1", scene.input()); }, Exit::kBadInput, "samples.h5", "no scores 'r'");
     refused("page:x", "takes nothing");
   }
 }
@@ -164,7 +173,7 @@ TEST_SUITE("file") {
     }
     const PlanOptions other{Mode::kPairs, "random", 20, 3, 0, 9};
     PlannedQuestions again(scene.items, make_plan(other, 8, {}), Mode::kPairs, "");
-    AnswerLog log(scene.folder / "b.jsonl", {Mode::kPairs, 20, scene.samples.sha256(), digest_of(again.plan())}, "r", "x");
+    AnswerLog log(scene.folder / "b.jsonl", {Mode::kPairs, 20, scene.items.digest(), digest_of(again.plan())}, "r", "x");
     CHECK(ask_all(again, *make_asker("file:" + scene.record(), scene.input()), log, 9) == End::kAll);
     for (const LoggedAnswer& a : log.standing()) CHECK(a.answer.y == (a.items[0] > a.items[1] ? 1 : -1));
   }
@@ -177,8 +186,14 @@ TEST_SUITE("file") {
     std::filesystem::remove(scene.record());
     AnswerLog log(scene.record(), scene.session, "r", "x");
     check_error([&] { ask_all(*scene.questions, *make_asker("file:" + (scene.folder / "few.jsonl"), scene.input()), log, 9); }, Exit::kBadInput, "few.jsonl", "no answer about item");
-    put(scene.folder / "other.jsonl", "{\"items\":[0],\"y\":1,\"samples\":\"00\"}\n");
+    const std::string other = "{\"items\":[0],\"y\":1,\"samples\":\"00\"}\n";
+    put(scene.folder / "other.jsonl", other);
     check_error([&] { make_asker("file:" + (scene.folder / "other.jsonl"), scene.input()); }, Exit::kBadInput, "line 1", "other samples");
+    // Records of several rounds behind one another: each round finds its own.
+    const std::string mine = "{\"items\":[0],\"y\":-1,\"samples\":\"" + scene.items.digest() + "\"}\n";
+    put(scene.folder / "all.jsonl", other + mine + "{\"items\":[1],\"y\":1}\n{\"items\":[2],\"y\":1}\n" + other);
+    std::filesystem::remove(scene.record());
+    CHECK(ask(scene, "file:" + (scene.folder / "all.jsonl")) == std::vector<double>{-1, 1, 1});
   }
 }
 
@@ -204,6 +219,25 @@ for line in lines:
     const std::vector<double> y = ask(scene, "exec:echo 1; echo -0.5; echo null");
     CHECK(y[static_cast<size_t>(scene.questions->plan()[1][0])] == -0.5);
     CHECK(y[static_cast<size_t>(scene.questions->plan()[2][0])] == 9);
+  }
+
+  TEST_CASE("a question that was not asked, a number that is none, and an answer too many, however late") {
+    Scene scene(2);
+    const auto wrong = [&](const std::string& command, const char* what) {
+      std::filesystem::remove(scene.record());
+      AnswerLog log(scene.record(), scene.session, "r", "x");
+      const auto asker = make_asker("exec:" + command, scene.input());
+      check_error([&] { asker->finish(ask_all(*scene.questions, *asker, log, 9) == End::kAll, ""); }, Exit::kFailed, "exec:", what);
+    };
+    wrong(R"(echo '{"question":2,"y":1}')", "question 2, which was not asked");
+    wrong(R"(echo '{"question":"1","y":1}'; echo 1; echo 1)", "no whole number");
+    wrong("echo 1; echo 1; echo 1", "question 2, which was not asked");
+    wrong("echo 1; echo 1; sleep 0.3; echo 1", "question 2, which was not asked");
+    std::filesystem::remove(scene.record());
+    AnswerLog log(scene.record(), scene.session, "r", "x");
+    const auto asker = make_asker("exec:echo 1; echo 1; cat > /dev/null; sleep 0.2; touch " + (scene.folder / "ended"), scene.input());
+    asker->finish(ask_all(*scene.questions, *asker, log, 9) == End::kAll, "");
+    CHECK(std::filesystem::exists(scene.folder / "ended"));  // it was let end by itself
   }
 
   TEST_CASE("a program that fails: what it answered before is kept, and a second one is asked the rest") {

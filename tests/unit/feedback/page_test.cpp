@@ -148,6 +148,19 @@ TEST_SUITE("page") {
     CHECK(client.post("/answer", R"({"state":2,"answers":[]})").status == 400);  // nothing is asked now
   }
 
+  TEST_CASE("a quit while nobody waits for it is taken at once") {
+    WebServer server(0);
+    int quits = 0;
+    server.publish({{"status", "wait"}}, nullptr, [&] { ++quits; });
+    const Client client{server};
+    const Json state = Json::parse(client.post("/quit", R"({"state":1})").body);
+    CHECK(quits == 1);
+    CHECK(state["status"] == "saved");
+    CHECK(client.post("/quit", R"({"state":1})").status == 409);
+    CHECK(quits == 1);
+    CHECK_FALSE(server.receive(0).has_value());
+  }
+
   TEST_CASE("a session: each answer is on the disk before the next question is sent") {
     Scene scene(5);
     AnswerLog log(scene.record(), scene.session, "ann", "page");

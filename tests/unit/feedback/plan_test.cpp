@@ -48,6 +48,16 @@ TEST_SUITE("plan") {
     CHECK(std::abs(static_cast<double>(swapped) / 3160 - 0.5) < 4 * 0.5 / std::sqrt(3160.0));  // 4 s.e. of 3160 throws
   }
 
+  TEST_CASE("sets: all there are can be asked for") {
+    CHECK(as_sets(plan_of(Mode::kRank, "random", 3, 1)) == std::set<std::vector<int64_t>>{{0, 1, 2}});
+    const auto all = as_sets(plan_of(Mode::kRank, "random", 6, 20));
+    CHECK(all.size() == 20);
+    for (const auto& set : all) CHECK((set[0] >= 0 && set[0] < set[1] && set[1] < set[2] && set[2] < 6));
+    CHECK(as_sets(plan_of(Mode::kRank, "random", 6, 15)).size() == 15);
+    check_error([] { plan_of(Mode::kRank, "random", 6, 21); }, Exit::kUsage, "--count", "at most 20");
+    check_error([] { make_plan({Mode::kRank, "random", 900'000'000, 9, 0, 0}, 48, {}); }, Exit::kUsage, "--count", "more than half");
+  }
+
   TEST_CASE("diverse: a line of points is halved; no prefix leaves a gap above twice the best") {
     std::vector<float> line;
     for (int i = 0; i <= 64; ++i) line.push_back(static_cast<float>(i));
@@ -118,7 +128,14 @@ TEST_SUITE("plan") {
   }
 
   TEST_CASE("by value: the highest first, and of equal ones the first") {
-    CHECK(plan_by_value({1, 5, 3, 5}, 3) == Plan{{1}, {3}, {2}});
-    check_error([] { plan_by_value({1}, 2); }, Exit::kUsage, "--count", "there are 1");
+    const auto by_value = [](const std::vector<double>& values, int64_t budget, double repeats = 0) {
+      return plan_by_value({Mode::kSingle, "uncertain", budget, 3, repeats, 0}, values);
+    };
+    CHECK(by_value({1, 5, 3, 5}, 3) == Plan{{1}, {3}, {2}});
+    CHECK(by_value({1, 5, 3, 5}, 0) == Plan{{1}, {3}, {2}, {0}});
+    const Plan twice = by_value({1, 5, 3, 5}, 3, 1);
+    CHECK(twice.size() == 6);
+    CHECK(as_sets(twice).size() == 3);
+    check_error([&] { by_value({1}, 2); }, Exit::kUsage, "--count", "there are 1");
   }
 }

@@ -48,9 +48,9 @@ TEST_SUITE("record") {
     CHECK(lines[2]["items"] == items(1));
     CHECK(lines[2]["shown"] == two.shown);
     CHECK(lines[5]["shown"] == items(1));  // as a program or a file, each alone
-    CHECK(lines[2]["samples"] == scene.samples.sha256());
+    CHECK(lines[2]["samples"] == scene.items.digest());
     CHECK(lines[1]["screen"] == 0);
-    CHECK(lines[3] == Json{{"kind", "undo"}, {"question", 0}, {"rater", "ann"}, {"who", "page"}, {"time", lines[3]["time"]}, {"samples", scene.samples.sha256()}});
+    CHECK(lines[3] == Json{{"kind", "undo"}, {"question", 0}, {"rater", "ann"}, {"who", "page"}, {"time", lines[3]["time"]}, {"samples", scene.items.digest()}});
     CHECK(lines[4]["screen"] == 1);
   }
 
@@ -93,7 +93,7 @@ TEST_SUITE("record") {
     const Json told = write_feedback(file, Mode::kSingle, log.standing(), count);
     file.commit();
     CHECK(told == Json{{"mode", "single"}, {"answers", 6}, {"skipped", 2}, {"liked", 3}, {"disliked", 1}, {"neutral", 0},
-                       {"raters", {"ann", "bob"}}, {"agreement", {{"pairs", 2}, {"agree", 1}}}});
+                       {"raters", {"ann", "bob"}}, {"who", {"page"}}, {"agreement", {{"pairs", 2}, {"agree", 1}}}});
     const io::H5Reader read(scene.folder / "f.h5");
     CHECK(count == 4);
     const auto item = [&](size_t q) { return scene.questions->plan()[q][0]; };
@@ -161,6 +161,58 @@ TEST_SUITE("record") {
     check_error([&] { AnswerLog log(scene.record(), scene.session, "ann", "page"); }, Exit::kBadInput, "line 3", "1 was next");
     CHECK(set_aside(scene.record()) == scene.record() + ".1");
     CHECK(set_aside(scene.record()) == "");
+  }
+
+  TEST_CASE("answers are about items: the same ones in another file are the same, others are not") {
+    Scratch folder;
+    const io::Manifest one = make_samples(folder / "one.h5", 5), again = make_samples(folder / "again.h5", 5, 3);  // other labels
+    CHECK(one.sha256() != again.sha256());
+    CHECK(Items(one).digest() == Items(again).digest());
+    CHECK(Items(make_samples(folder / "more.h5", 6)).digest() != Items(one).digest());
+    io::H5Writer file(folder / "other.h5");
+    const std::vector<uint8_t> pixels(20, 7);
+    file.write("images", io::Type::kU8, {5, 1, 2, 2}, pixels.data());
+    const io::Manifest other = io::commit_artefact(file, io::Manifest(Json{{"format", "plumb/1"}, {"kind", "samples"}, {"count", 5}, {"space", {{"type", "image"}, {"shape", {1, 2, 2}}}}}));
+    CHECK(Items(other).digest() != Items(one).digest());
+    const io::Manifest many = make_samples(folder / "many.h5", 3000);  // read in parts
+    ItemsDigest whole(many.space(), 3000);
+    for (int64_t i = 0; i < 3000; ++i) {
+      const std::vector<uint8_t> row(4, static_cast<uint8_t>(i % 256));
+      whole.add(row.data(), row.size());
+    }
+    CHECK(Items(many).digest() == whole.hex());
+  }
+
+  TEST_CASE("a person may go from a page to a terminal; answers of a program are not those of another") {
+    Scene scene(4);
+    const auto say = [&](const std::string& rater, const std::string& who) {
+      AnswerLog log(scene.record(), scene.session, rater, who);
+      log.check_who();
+      log.put({scene.questions->items(log.next())}, reply({said(1)}));
+    };
+    say("ann", "page");
+    say("ann", "tty");
+    say("ann", "spool:there");
+    check_error([&] { say("ann", "exec:yes 1"); }, Exit::kUsage, scene.record(), "of 'ann' that page gave, not exec:yes 1");
+    say("bob", "exec:yes 1");
+    say("bob", "exec:yes 1");
+    check_error([&] { say("bob", "exec:yes 2"); }, Exit::kUsage, scene.record(), "that exec:yes 1 gave, not exec:yes 2");
+    check_error([&] { say("bob", "page"); }, Exit::kUsage, scene.record(), "not page");
+    REQUIRE(session_of(scene.record()).has_value());
+    CHECK(*session_of(scene.record()) == scene.session);
+    CHECK_FALSE(session_of(scene.folder / "none.jsonl").has_value());
+  }
+
+  TEST_CASE("screens have as many questions as one another") {
+    for (const auto& [total, counts] : std::vector<std::pair<int64_t, std::vector<int64_t>>>{{10, {5, 5}}, {9, {9}}, {20, {7, 7, 6}}, {1, {1}}}) {
+      Scene scene(total);
+      AnswerLog log(scene.record(), scene.session, "ann", "page");
+      std::vector<Reply> replies;
+      for (const int64_t n : counts) replies.push_back(reply(std::vector<Answer>(static_cast<size_t>(n), said(1))));
+      Scripted asker(replies);
+      CHECK(ask_all(*scene.questions, asker, log, 9) == End::kAll);
+      for (size_t k = 0; k < counts.size(); ++k) CHECK(asker.asked.at(k)[1] == counts[k]);
+    }
   }
 
   TEST_CASE("answers that are none") {

@@ -42,7 +42,7 @@ struct Scene {
       : samples(make_samples(folder / "samples.h5", n)), items(samples) {
     const PlanOptions how{mode, choose, budget, 3, 0, 1};
     const Plan plan = make_plan(how, n, choose == "diverse" ? items.points() : std::vector<float>());
-    session = {mode, static_cast<int64_t>(plan.size()), samples.sha256(), digest_of(plan)};
+    session = {mode, static_cast<int64_t>(plan.size()), items.digest(), digest_of(plan)};
     questions = std::make_unique<PlannedQuestions>(items, plan, mode, "");
   }
   AskerInput input(const io::Manifest* lineage = nullptr) const {
