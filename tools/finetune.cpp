@@ -110,6 +110,7 @@ int run(cli::Context& ctx, const Options& given) {
   if (asking.answers)
     inputs.emplace_back("feedback", *asking.answers);
   io::Manifest manifest = ctx.manifest("model", inputs);
+  manifest.json()["config"].update({{"sampler_steps", o.sampler_steps}, {"batch_size", o.batch_size}});
   io::Json about{{"method", method->name()}};
   if (reward)
     about["reward"] = reward->describe();

@@ -62,6 +62,8 @@ int ingest_model(cli::Context& context, const Options& o) {
   return context.finish(writer, manifest);
 }
 
+constexpr int64_t kMostClasses = 1 << 16;
+
 /// Copies the selected items, labels and values. Returns the largest label, -1 without labels.
 int64_t copy_items(io::Importer& importer, io::ItemSelection& selection, int64_t batch_size, io::H5Writer& writer) {
   const io::Space space = importer.space();
@@ -92,6 +94,10 @@ int64_t copy_items(io::Importer& importer, io::ItemSelection& selection, int64_t
       if (labels.empty()) continue;
       kept_labels.push_back(labels[static_cast<size_t>(i)]);
       largest = std::max(largest, kept_labels.back());
+      if (kept_labels.back() < 0 || largest >= kMostClasses) {
+        throw Error(Exit::kBadInput, "labels", cat("item ", first + i, " has ", kept_labels.back(), "; classes are numbered from 0 to at most ", kMostClasses - 1),
+                    "a number that is no class goes to --value-column, if there is one");
+      }
     }
     writer.append(space.dataset(), type, static_cast<int64_t>(kept.size() / item_bytes), kept.data());
     if (importer.has_labels()) writer.append("label", io::Type::kI64, static_cast<int64_t>(kept_labels.size()), kept_labels.data());

@@ -128,7 +128,7 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   }
   io::Manifest manifest = ctx.manifest("reward", inputs);
   const rewards::ItemRows rows(file, space.dataset(), noise);
-  rewards::RewardFit fit(nn::predictor_preset(o.network, space, classifier ? num_classes : 1), o.network, rows, *codec, target, chosen.split,
+  rewards::RewardFit fit(nn::predictor_preset(training.uncertainty.type == "gp" ? "linear" : o.network, space, classifier ? num_classes : 1), o.network, rows, *codec, target, chosen.split,
                          training, device);
   if (ctx.dry_run()) {
     return ctx.finish_dry_run({{"parameters", fit.parameter_count()}, {"train", chosen.split.train.size()}, {"held_out", held_out.size()},

@@ -17,7 +17,7 @@ struct SampleOptions : plumb::diffusion::SamplingOptions {
   plumb::diffusion::describe(t, static_cast<plumb::diffusion::SamplingOptions&>(o));
   plumb::diffusion::describe(t, o.steering);
   plumb::diffusion::describe(t, o.guidance);
-  t.add("reward", &o.steering.reward, "reward to steer or guide by, an expression; see plumb-rewards(7)").metavar("EXPR").suggest(plumb::rewards::reward_names());
+  t.add("reward", &o.steering.reward, "reward to steer or guide by, an expression; see plumb-rewards(7)").metavar("EXPR").suggest(plumb::rewards::reward_names()).once("join them: --reward 'A + 0.5 * B'");
   t.add("reward-timeout", &o.reward_timeout_s, "seconds that a program may take as reward; 0 = no limit").range(0, 1e9).runtime();
   plumb::cli::describe_common(t, o.common, {.compress = true});
 }
@@ -107,7 +107,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   manifest.json()["space"] = model.space.to_json();
   manifest.json()["seed"] = o.seed;
   manifest.json()["first"] = begin * per_item;
-  manifest.json()["config"]["steps"] = process->steps();
+  manifest.json()["config"].update(diffusion::chain_config(model.schedule, *process));
   if (o.share_start > 1) manifest.json()["share_start"] = o.share_start;
   if (num_classes > 0 && model.manifest.json().contains("classes")) manifest.json()["classes"] = model.manifest.json().at("classes");
   if (ctx.dry_run()) {

@@ -79,7 +79,7 @@ Truncation parse_truncation(const std::string& text, int64_t steps, const std::s
     if (!(t.sd >= 0 && t.sd <= length))
       refuse(cat("the deviation ", t.sd, " is not between 0 and the chain's ", steps, " steps"), "");
   } else {
-    refuse("is no way to cut", "auto, gaussian:MEAN:SD, uniform, fixed:K or per-step");
+    refuse("is no way to cut", "all (strl, braid), auto, gaussian:MEAN:SD, uniform, fixed:K or per-step");
   }
   return t;
 }

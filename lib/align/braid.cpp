@@ -9,7 +9,7 @@ namespace plumb::align {
 
 std::unique_ptr<Method> make_braid(const TuningContext& context) {
   if (!context.reward->is_conservative())
-    throw Error(Exit::kUsage, "--reward", "is no conservative one: braid raises a learned reward less its uncertainty",
+    throw Error(Exit::kUsage, "--reward", "is no conservative one, or one that falls as that rises: braid raises a learned reward less its uncertainty",
                 "conservative:FILE, see plumb-rewards(7); or --method strl");
   return std::make_unique<PathKlTuning>(context, "braid");
 }

@@ -74,7 +74,7 @@ DirectBackprop::DirectBackprop(const TuningContext& context, std::string name)
     throw Error(Exit::kUsage, "--reward",
                 cat("there is no gradient of ", join(context.reward->without_gradient(), ", "), ", which --method ", name_,
                     " would follow"),
-                "use a method that needs none, such as ddpo-is");
+                context.policy.is_gaussian() ? "use a method that needs none, such as ddpo-is" : "use a reward that has one, such as a learned one");
   if (kl_weight(options_) > 0 && options_.kl_form == "exact" && !context.policy.has_densities())
     throw Error(Exit::kUsage, "--kl-form", "exact needs noise in every step", "plain, or --eta 1");
   if (kl_weight(options_) > 0 && options_.kl_form == "plain" && !context.policy.is_gaussian())

@@ -137,8 +137,7 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
     feedback::check_asker(o.ask.who, feedback::parse_mode(o.ask.mode, "--mode"));
   o.epochs = o.ask.rounds;
   o.samples_per_epoch = samples_per_round(o.ask);
-  if (!was_set("batch-size"))
-    o.batch_size = 64;  // as sample
+  o.batch_size = o.rows_at_once.value_or(64);  // as sample
   if (o.train_batch_size == 0)
     o.train_batch_size = 1;
 }
@@ -146,6 +145,8 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
 }  // namespace
 
 void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& was_set) {
+  o.batch_size = o.rows_at_once.value_or(o.batch_size);
+  o.sampler_steps = o.chain_steps.value_or(o.sampler_steps);
   resolve_answers(o, was_set);
   if (!(o.eta > 0) && needs_density(o))
     throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",
@@ -163,8 +164,7 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
     throw Error(Exit::kUsage, "--eta", "the KL of the path needs noise in every step", "--variance beta");
   if (o.method == "drakes") {
     refuse_if_set(was_set, {"kl-coef", "kl-form"}, "with --method drakes, whose KL is weighed by --drakes.alpha");
-    if (!was_set("sampler-steps"))
-      o.sampler_steps = 128;  // published
+    o.sampler_steps = o.chain_steps.value_or(128);  // published
   }
   if (is_direct(o)) {
     refuse_if_set(was_set,

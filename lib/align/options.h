@@ -28,6 +28,7 @@ struct FinetuneOptions : AnswerOptions {
   int64_t samples_per_epoch = 64;  ///< N
   int64_t batch_size = 32;         ///< rows of one network pass; memory and speed only
   int64_t sampler_steps = 20;      ///< T
+  std::optional<int64_t> chain_steps, rows_at_once;   ///< --sampler-steps and --batch-size, in place of the method's (resolve())
   double eta = 1.0;
   std::string variance = "auto";  ///< chain_variance()
   double guidance_scale = 1.0;
@@ -112,7 +113,8 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("method", &o.method, "how the reward reaches the weights; see plumb-methods(7)").one_of(method_names());
   t.add("reward", &o.reward, "reward to raise, an expression; see plumb-rewards(7); with --ask or --step only watched")
       .metavar("EXPR")
-      .suggest(rewards::reward_names());
+      .suggest(rewards::reward_names())
+      .once("join them: --reward 'A + 0.5 * B'");
   t.add("class", &o.classes,
         "class drawn for samples, by number or name, or none; repeatable; default: all in equal shares")
       .metavar("CLASS");
@@ -121,8 +123,8 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.group("Rollouts");
   t.add("epochs", &o.epochs, "rounds of sampling and updating").range(1, 1e9);
   t.add("samples-per-epoch", &o.samples_per_epoch, "samples drawn and scored each epoch").range(2, 1e7);
-  t.add("batch-size", &o.batch_size, "rows of one network pass; affects speed and memory").range(1, 65536);
-  t.add("sampler-steps", &o.sampler_steps, "steps of a sample's chain; default 20, for drakes 128").range(1, 1e5);
+  t.add("batch-size", &o.rows_at_once, "rows of one network pass; affects speed and memory; default 32, for methods that learn from answers 64").range(1, 65536);
+  t.add("sampler-steps", &o.chain_steps, "steps of a sample's chain; default 20, for drakes 128").range(1, 1e5);
   t.add("eta", &o.eta, "noise scale of DDIM; 1 = the variance of DDPM; 0 = none, for methods that need no density of a step").range(0.0, 1.0);
   t.add("variance", &o.variance,
         "noise of a step: posterior = DDIM's, by --eta; beta = DDPM's larger choice, and updates draw it in the last step too; auto = "

@@ -97,6 +97,7 @@ Request parse_arguments(const std::vector<std::string>& args, OptionTable& table
     Option& row = table.rows()[i];
     if (parsed[i]->count() == 0) continue;
     const std::vector<std::string>& given = parsed[i]->results();
+    if (!row.once_hint().empty() && given.size() > 1) throw Error(Exit::kUsage, "--" + row.name(), cat("is given ", given.size(), " times"), row.once_hint());
     if (row.is_counter()) {
       row.set({std::to_string(given.size())});
     } else {

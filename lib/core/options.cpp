@@ -40,6 +40,7 @@ Option& Option::suggest(std::vector<std::string> values) { suggestions_ = std::m
 Option& Option::file() { file_ = true; return *this; }
 Option& Option::required() { required_ = true; return *this; }
 Option& Option::runtime() { runtime_ = true; return *this; }
+Option& Option::once(std::string hint) { once_hint_ = std::move(hint); return *this; }
 Option& Option::counter() { counter_ = true; return *this; }
 Option& Option::group(std::string title) { group_ = std::move(title); return *this; }
 
@@ -202,7 +203,7 @@ void OptionTable::apply_config(const Json& config, const std::string& path) {
       throw Error(Exit::kUsage, path, "unknown key '" + key + "'", near.empty() ? "" : "did you mean '" + near + "'?");
     }
     Option& row = rows_[static_cast<size_t>(at - keys.begin())];
-    if (!row.was_set()) row.set_json(value);
+    if (!row.was_set() && row.to_json() != value) row.set_json(value);  // a default in a file is no choice
   }
 }
 

@@ -30,6 +30,7 @@ class Option {
   Option& file();                                       ///< completions offer files
   Option& required();
   Option& runtime();                                    ///< changes speed or messages only: kept out of the artefact's config
+  Option& once(std::string hint);                       ///< given twice it is an error, with what to do instead; others: the last counts
   Option& counter();                                    ///< int64_t that counts its occurrences, without a value: -vv
   Option& group(std::string title);                     ///< heading in --help and man
 
@@ -50,6 +51,7 @@ class Option {
   bool is_file() const { return file_; }
   bool is_required() const { return required_; }
   bool is_runtime() const { return runtime_; }
+  const std::string& once_hint() const { return once_hint_; }   ///< "" if it may be given twice
   bool was_set() const { return set_; }
 
   /// Parses and checks text (lists: replaces with all of `values`). Throws Error(kUsage, "--name", ...).
@@ -60,7 +62,7 @@ class Option {
  private:
   void check_number(double value) const;
   void check_choice(const std::string& value) const;
-  std::string name_, help_, metavar_, group_ = "Options";
+  std::string name_, help_, metavar_, once_hint_, group_ = "Options";
   OptionTarget target_;
   std::string default_text_;
   std::optional<std::pair<double, double>> range_;

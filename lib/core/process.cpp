@@ -33,14 +33,12 @@ constexpr int kPollMs = 50;
 std::atomic<pid_t> g_group{0};
 char g_scratch_folder[PATH_MAX], g_scratch_path[PATH_MAX];
 
-extern "C" void on_fatal_signal(int number) {
+void clean_up() {
   if (g_group.load() > 0) kill(-g_group.load(), SIGKILL);
   if (g_scratch_path[0]) {
     unlink(g_scratch_path);
     rmdir(g_scratch_folder);
   }
-  signal(number, SIG_DFL);
-  raise(number);
 }
 
 sigset_t ending_signals() {
@@ -63,16 +61,6 @@ class SignalsBlocked {
  private:
   sigset_t before_;
 };
-
-/// Takes over the ending signals that would simply end us, or gives them back.
-void handle_ending_signals(bool on) {
-  for (int number : kEndingSignals) {
-    struct sigaction now{};
-    sigaction(number, nullptr, &now);
-    if (on && now.sa_handler == SIG_DFL) signal(number, on_fatal_signal);
-    if (!on && now.sa_handler == on_fatal_signal) signal(number, SIG_DFL);
-  }
-}
 
 void remember_path(char* where, const std::string& path) {
   const size_t length = std::min(path.size(), size_t{PATH_MAX - 1});
@@ -105,7 +93,7 @@ ScratchFile::ScratchFile(const std::string& name) {
   path_ = folder_ + "/" + name;
   remember_path(g_scratch_folder, folder_);
   remember_path(g_scratch_path, path_);
-  handle_ending_signals(true);
+  before_ending(clean_up);
 }
 
 ScratchFile::~ScratchFile() {
@@ -113,7 +101,6 @@ ScratchFile::~ScratchFile() {
   unlink(path_.c_str());
   rmdir(folder_.c_str());
   g_scratch_path[0] = g_scratch_folder[0] = 0;
-  handle_ending_signals(false);
 }
 
 namespace {

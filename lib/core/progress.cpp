@@ -66,8 +66,9 @@ void Progress::update(int64_t done, const std::string& note) {
   last_ = now;
   const double elapsed = seconds(now - start_);
   const double rate = static_cast<double>(done - first_) / elapsed;
-  const std::string left = rate > 0 ? clock_text(static_cast<double>(total_ - done) / rate) + " left" : "";
-  std::string text = cat(label_, " ", done, "/", total_);
+  const std::string left = rate > 0 && total_ > 0 ? clock_text(static_cast<double>(total_ - done) / rate) + " left" : "";
+  std::string text = cat(label_, " ", done);
+  if (total_ > 0) text += cat("/", total_);
   if (!left.empty()) text += ", " + left;
   if (!note.empty()) text += ", " + note;
   if (g_mode == ProgressMode::kPlain) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 
 namespace plumb {
@@ -23,7 +24,33 @@ extern "C" void on_stop_signal(int number) {
   g_signal = number;
 }
 
+constexpr size_t kMostDeeds = 4;
+std::atomic<void (*)()> g_deeds[kMostDeeds];
+std::atomic<pid_t> g_owner{0};
+
+extern "C" void on_ending_signal(int number) {
+  const int problem = errno;
+  for (size_t k = 0; k < kMostDeeds && g_owner == getpid(); ++k) {
+    if (void (*deed)() = g_deeds[k]) deed();
+  }
+  signal(number, SIG_DFL);
+  raise(number);
+  errno = problem;
+}
+
 }  // namespace
+
+void before_ending(void (*deed)()) {
+  g_owner = getpid();
+  for (size_t k = 0; k < kMostDeeds; ++k) {
+    void (*free_place)() = nullptr;
+    if (g_deeds[k] == deed || g_deeds[k].compare_exchange_strong(free_place, deed)) break;
+  }
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    struct sigaction now {};
+    if (sigaction(number, nullptr, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL) signal(number, on_ending_signal);
+  }
+}
 
 void install_stop_handlers() {
   struct sigaction action{};

@@ -37,6 +37,9 @@ Tensor MaskedProcess::log_probs(int64_t i, const Tensor& state, const Tensor& ou
 }
 
 Tensor MaskedProcess::advance(int64_t i, const Tensor& state, const Tensor& output, const Tensor& noise) const {
+  if (!at::isfinite(output).all().item<bool>()) {  // the largest of NaN would be a letter
+    throw Error(Exit::kBadNumbers, cat("step ", i + 1, " of ", steps_), "the network's output is not finite", "is the model trained, and the --target one it knows?");
+  }
   return masked_step(state, log_probs(i, state, output), noise);
 }
 

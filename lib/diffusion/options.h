@@ -2,6 +2,7 @@
 // parse them before the library is loaded (lib/cli/tool.h).   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct ScheduleOptions {
 struct SamplerOptions {
   std::string name = "ddim";        ///< ddpm, ddim, dpm-solver++
   int64_t num_inference_steps = 50;
+  std::optional<int64_t> steps = {};   ///< --steps: in its place (resolve_sampler_options)
   double eta = 1.0;                 ///< ddim only
   std::string variance = "posterior";   ///< ddpm only: posterior, or beta
 };
@@ -79,7 +81,7 @@ inline void describe(OptionTable& t, ScheduleOptions& o) {
 
 inline void describe(OptionTable& t, SamplerOptions& o) {
   t.add("sampler", &o.name, "how the reverse process is integrated").one_of(sampler_names());
-  t.add("steps", &o.num_inference_steps, "network calls a sample").range(1, 1e6);
+  t.add("steps", &o.steps, "network calls a sample; default 50, on the simplex 100, of masked letters 128").range(1, 1e6);
   t.add("eta", &o.eta, "noise scale of ddim; 0 = deterministic, 1 = the variance of DDPM").range(0.0, 1.0);
   t.add("variance", &o.variance, "noise of a ddpm step: of the posterior given the predicted sample, or beta, the larger of the two published choices")
       .one_of({"posterior", "beta"});

@@ -88,6 +88,8 @@ void check_process_options(const ProcessOptions& o, const std::function<bool(con
 
 void resolve_sampler_options(SamplerOptions& o, const nlohmann::ordered_json& schedule, const std::function<bool(const std::string&)>& was_set) {
   const std::string process = process_name(schedule);
+  if (process != "gaussian") o.num_inference_steps = process == "masked" ? kMaskedSteps : kJacobiSteps;
+  o.num_inference_steps = o.steps.value_or(o.num_inference_steps);
   if (process == "gaussian") {
     if (was_set("eta") && o.name != "ddim") throw Error(Exit::kUsage, "--eta", "only ddim has it", "leave it out");
     if (was_set("variance") && o.name != "ddpm") throw Error(Exit::kUsage, "--variance", "only ddpm has it", "leave it out");
@@ -96,7 +98,6 @@ void resolve_sampler_options(SamplerOptions& o, const nlohmann::ordered_json& sc
   for (const char* option : {"sampler", "eta", "variance"}) {
     if (was_set(option)) throw Error(Exit::kUsage, cat("--", option), cat("chains of ", process, " diffusion have one way to be drawn"), "leave it out");
   }
-  if (!was_set("steps")) o.num_inference_steps = process == "masked" ? kMaskedSteps : kJacobiSteps;
 }
 
 }  // namespace plumb::diffusion

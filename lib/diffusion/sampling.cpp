@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "diffusion/aig.h"
+#include "diffusion/process_options.h"
 
 namespace plumb::diffusion {
 
@@ -36,8 +37,17 @@ std::string class_choice(const SamplingOptions& o, const nn::Model& model, bool 
   if (o.guidance_scale != 1.0 && which == "none" && o.target.empty()) {
     throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class or --target");
   }
+  if (const auto& config = model.manifest.json().value("config", nlohmann::ordered_json::object()); o.guidance_scale != 1.0 && config.value("label_drop", nlohmann::ordered_json()) == 0.0) {
+    throw Error(Exit::kUsage, "--guidance-scale", "the model was trained with --label-drop 0, so it knows no samples without a class to be guided away from", "leave it at 1");
+  }
   choose_labels(which, {}, num_classes, o.seed);  // a bad class is refused before the work starts
   return which;
+}
+
+nlohmann::ordered_json chain_config(const nlohmann::ordered_json& schedule, const ReverseProcess& process) {
+  nlohmann::ordered_json config{{"steps", process.steps()}};
+  if (const std::string name = process_name(schedule); name != "gaussian") config.update({{"sampler", name}, {"eta", nullptr}, {"variance", nullptr}});
+  return config;
 }
 
 nlohmann::ordered_json timesteps_of(const ReverseProcess& process) {

@@ -24,6 +24,8 @@ std::string class_choice(const SamplingOptions& options, const nn::Model& model,
 
 /// The timesteps of a process, whole numbers or not: what its network is told.
 nlohmann::ordered_json timesteps_of(const ReverseProcess& process);
+/// What a manifest's config says of a chain: its steps, and for a process other than Gaussian its name in place of a sampler's.
+nlohmann::ordered_json chain_config(const nlohmann::ordered_json& schedule, const ReverseProcess& process);
 
 /// What each step of a chain asks: one model, or with --aig two, each after its own classifier-free guidance. Pinned: functions point into it.
 class SampledModel {

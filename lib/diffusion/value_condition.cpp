@@ -154,7 +154,10 @@ Targets::Targets(const std::string& text, const nn::Model& model, int64_t classe
     throw Error(Exit::kUsage, "--target", "the model is not conditioned on a value", "pretrain --condition makes one that is");
   }
   condition_ = *condition;
-  for (const std::string& number : split(text, ',')) values_.push_back(parse_double(trim(number), "--target"));
+  for (const std::string& number : split(text, ',')) {
+    values_.push_back(parse_double(trim(number), "--target"));
+    if (!std::isfinite(static_cast<float>(values_.back()))) throw Error(Exit::kUsage, "--target", number + " is beyond what single precision holds");
+  }
 }
 
 Tensor Targets::raw(const std::vector<int64_t>& items) const {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/signals.h"
 
 namespace plumb::io {
 namespace fs = std::filesystem;
@@ -21,6 +23,34 @@ namespace {
 
 std::mutex g_mutex;
 std::set<std::string> g_claimed;  // temporary names that this process is writing
+
+// The same names for a signal handler, which may allocate nothing and take no lock. More files than these at once: the rest stay behind
+// and go when their name is claimed again.
+constexpr size_t kRemembered = 8, kLongest = 4096;
+char g_names[kRemembered][kLongest];
+std::atomic<bool> g_taken[kRemembered];
+
+void remove_remembered() {
+  for (size_t k = 0; k < kRemembered; ++k) {
+    if (g_taken[k]) ::unlink(g_names[k]);
+  }
+}
+
+void remember(const std::string& name) {
+  before_ending(remove_remembered);
+  for (size_t k = 0; k < kRemembered && name.size() < kLongest; ++k) {
+    if (g_taken[k]) continue;
+    std::memcpy(g_names[k], name.c_str(), name.size() + 1);
+    g_taken[k] = true;
+    return;
+  }
+}
+
+void forget(const std::string& name) {
+  for (size_t k = 0; k < kRemembered; ++k) {
+    if (g_taken[k] && name == g_names[k]) g_taken[k] = false;
+  }
+}
 
 [[noreturn]] void fail(const std::string& path, const std::string& hint = "") {
   throw Error(Exit::kFailed, path, std::strerror(errno), hint);
@@ -77,11 +107,13 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
     const std::lock_guard<std::mutex> lock(g_mutex);
     if (!g_claimed.insert(temporary_).second)
       throw Error(Exit::kFailed, path, "is already being written by this command");
+    remember(temporary_);
   }
   const int descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor < 0) {
     const int problem = errno;
     const std::lock_guard<std::mutex> lock(g_mutex);
+    forget(temporary_);
     g_claimed.erase(temporary_);
     errno = problem;
     fail(path);
@@ -93,6 +125,7 @@ AtomicFile::~AtomicFile() {
   if (committed_) return;
   ::unlink(temporary_.c_str());
   const std::lock_guard<std::mutex> lock(g_mutex);
+  forget(temporary_);
   g_claimed.erase(temporary_);
 }
 
@@ -103,6 +136,7 @@ void AtomicFile::commit() {
   committed_ = true;
   {
     const std::lock_guard<std::mutex> lock(g_mutex);
+    forget(temporary_);
     g_claimed.erase(temporary_);
   }
   sync_path(folder_of(path_), O_RDONLY | O_DIRECTORY);

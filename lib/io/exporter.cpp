@@ -33,6 +33,9 @@ std::vector<std::string> exporter_names() {
 
 Manifest items_of(const Manifest& input) {
   if (input.kind() == "dataset") return input;
+  if (input.kind() == "model" || input.kind() == "reward") {
+    throw Error(Exit::kUsage, input.label(), "is a " + input.kind() + ", no items", input.kind() == "model" ? "draw some: sample --model " + input.label() : "name the samples or the dataset");
+  }
   if (const auto samples = input.find("samples")) return *samples;
   return input.need("dataset");
 }

@@ -27,7 +27,7 @@ int64_t Space::numel() const {
 
 std::string Space::dataset() const { return type + "s"; }
 bool Space::stored_as_bytes() const { return type == "image" || type == "sequence"; }
-std::string Space::text() const { return type + " " + shape_text(shape); }
+std::string Space::text() const { return type + " " + shape_text(shape) + (alphabet.empty() || alphabet == "ACGT" ? "" : " of " + alphabet); }
 
 nlohmann::ordered_json Space::to_json() const {
   nlohmann::ordered_json json{{"type", type}, {"shape", shape}};

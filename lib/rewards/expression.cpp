@@ -254,6 +254,22 @@ std::vector<Tensor> RewardSet::score(const RewardBatch& batch) {
   return results;
 }
 
+namespace {
+
+/// Whether the formula's value rises with one of its terms, at a hundred points of either sign.
+bool rises_with(const Expression& expression, size_t term, size_t terms) {
+  constexpr int64_t kPoints = 100;
+  std::vector<Tensor> at_points, above;
+  for (size_t k = 0; k < terms; ++k) {
+    const Tensor u = at::arange(1, kPoints + 1, at::kDouble) * (0.6180339887 * static_cast<double>(2 * k + 1));
+    at_points.push_back((u - u.floor() - 0.5) * 8.0);  // in (-4, 4), spread evenly
+    above.push_back(k == term ? at_points.back() + 1e-3 : at_points.back());
+  }
+  return (expression.evaluate(above) > expression.evaluate(at_points)).all().item<bool>();
+}
+
+}  // namespace
+
 bool RewardSet::differentiable(size_t i) const {
   return std::all_of(term_of_[i].begin(), term_of_[i].end(), [this](size_t k) { return rewards_[k]->differentiable(); });
 }
@@ -267,7 +283,13 @@ std::vector<std::string> RewardSet::without_gradient(size_t i) const {
 }
 
 bool RewardSet::is_conservative(size_t i) const {
-  return std::any_of(term_of_[i].begin(), term_of_[i].end(), [this](size_t k) { return rewards_[k]->is_conservative(); });
+  bool any = false;
+  for (size_t term = 0; term < term_of_[i].size(); ++term) {
+    if (!rewards_[term_of_[i][term]]->is_conservative()) continue;
+    any = true;
+    if (!rises_with(expressions_[i], term, term_of_[i].size())) return false;
+  }
+  return any;
 }
 
 Tensor RewardSet::score_differentiable(size_t i, const Tensor& x0, const Tensor& label) {

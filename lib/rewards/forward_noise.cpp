@@ -15,7 +15,6 @@
 namespace plumb::rewards {
 namespace {
 
-std::string named(const io::Space& space) { return space.text() + (space.alphabet.empty() ? "" : " of " + space.alphabet); }
 
 }  // namespace
 
@@ -33,7 +32,7 @@ std::shared_ptr<const ForwardNoise> ForwardNoise::of_model(const io::Manifest& m
   const io::Json& about = model.json().contains("model") ? model.json().at("model") : model.json();
   const io::Manifest whole = about.contains("lora") ? nn::base_model(model) : model;
   if (!(whole.space() == space)) {
-    throw Error(Exit::kBadInput, whole.label(), "is a model of " + named(whole.space()) + ", the items are " + named(space));
+    throw Error(Exit::kBadInput, whole.label(), "is a model of " + whole.space().text() + ", the items are " + space.text());
   }
   const auto found = whole.json().find("model");
   if (found == whole.json().end() || !found->is_object() || !found->contains("schedule")) {

@@ -88,7 +88,8 @@ double pearson(const std::vector<double>& a, const std::vector<double>& b) {
     aa += (a[i] - mean_a) * (a[i] - mean_a);
     bb += (b[i] - mean_b) * (b[i] - mean_b);
   }
-  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : kNaN;
+  const double rounding = n * 1e-24;  // of a constant's mean
+  return aa > rounding * mean_a * mean_a && bb > rounding * mean_b * mean_b ? ab / std::sqrt(aa * bb) : kNaN;
 }
 
 double spearman(const std::vector<double>& a, const std::vector<double>& b) { return pearson(mean_ranks(a), mean_ranks(b)); }

@@ -96,12 +96,12 @@ def main():
         browser.press("?")
         if screens: browser.picture(f"{screens}/2-help.png")
         browser.press("?", ENTER)
-        browser.wait(at(1, 9), "the second screen")
-        assert [row["y"] for row in answers(1)] == [-1, 1, -1, -1, -1, -1, -1, -1, -1], answers(1)
+        browser.wait(at(1, 6), "the second screen")
+        assert [row["y"] for row in answers(1)] == [-1, 1, -1, -1, -1, -1], answers(1)
         browser.press("z")
         browser.wait(at(1, 0), "the first screen again")
         browser.press(ENTER)
-        browser.wait(at(1, 9), "the second screen again")
+        browser.wait(at(1, 6), "the second screen again")
         # a browser that does not know the token, and a page of another origin
         before = open("mine.h5.rounds/round-0001-answers.jsonl").read()
         stranger.go(base + "/")
@@ -117,7 +117,7 @@ def main():
         stranger.go(f"http://localhost:{server.server_port}/")
         token = address.split("token=")[1]
         for how in ["{method:'POST',mode:'no-cors',body:B}", "{method:'POST',body:B,headers:{'Content-Type':'application/json','X-Plumb-Token':T}}"]:
-            script = ("const T='%s',B=JSON.stringify({state:1,answers:Array(3).fill({y:1})});return fetch('%s/answer',%s)"
+            script = ("const T='%s',B=JSON.stringify({state:1,answers:Array(6).fill({y:1})});return fetch('%s/answer',%s)"
                       ".then(a=>a.type==='opaque'?'opaque':'answered '+a.status,e=>'refused')") % (token, base, how)
             assert stranger.run(script) in ("opaque", "refused"), "another origin may post"
         time.sleep(0.5)
@@ -127,11 +127,19 @@ def main():
         browser.click("#keys button.main")
         browser.wait("state && state.status === 'wait' || " + at(2, 0), "the next round")
         if screens: browser.picture(f"{screens}/4-between.png")
+        # quitting while the model learns, or right after: the same command goes on
+        browser.press("q")
+        browser.wait("state && state.status === 'saved'", "the word that all is saved")
+        if screens: browser.picture(f"{screens}/4-quit.png")
+        assert process.wait(120) == 75, process.returncode
+        process, address = start()
+        base = address.split("/?")[0]
+        browser.go(address)
         browser.wait(at(2, 0), "round 2")
         assert not browser.run("return marks.some(m => m)"), "the marks of another round"
-        browser.press("1", "9", ENTER)
-        browser.wait(at(2, 9), "the end of round 2")
-        # killed: the page says so; the same command goes on behind the nine answers
+        browser.press("1", "6", ENTER)
+        browser.wait(at(2, 6), "the end of round 2")
+        # killed: the page says so; the same command goes on behind the six answers
         process.send_signal(signal.SIGKILL)
         process.wait()
         browser.wait("!document.getElementById('alert').hidden", "the page to see that nobody is there", 20)
@@ -139,14 +147,14 @@ def main():
         assert not os.path.exists("mine.h5"), "a model of a run that was killed"
         process, address = start()
         browser.go(address)
-        browser.wait(at(2, 9), "round 2 where it was")
-        assert len(answers(2)) == 9
+        browser.wait(at(2, 6), "round 2 where it was")
+        assert len(answers(2)) == 6
         browser.press("3", ENTER)
         browser.wait(at(3, 0), "round 3")
         if screens: browser.picture(f"{screens}/6-round-3.png")
-        for place in range(9): browser.click(".tile", place)
+        for place in range(6): browser.click(".tile", place)
         browser.press(ENTER)
-        browser.wait(at(3, 9), "the last screen")
+        browser.wait(at(3, 6), "the last screen")
         browser.press("s")
         browser.wait("state && state.status === 'done'", "the end")
         if screens: browser.picture(f"{screens}/7-done.png")
@@ -156,7 +164,7 @@ def main():
         if process.poll() is None: process.kill()
     subprocess.run(["check", "mine.h5"], check=True)
     liked = [sum(row["y"] == 1 for row in answers(k)) for k in (1, 2, 3)]
-    assert liked == [2, 3, 9], liked
+    assert liked == [2, 3, 6], liked
     shutil.rmtree(work)
     print("1 passed")
 

@@ -197,7 +197,9 @@ TEST_SUITE("page") {
                                         token + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
       return Json::parse(r.body);
     };
-    Json state = Json::parse(send(port, "GET /state HTTP/1.1\r\nHost: " + host + "\r\nX-Plumb-Token: " + token + "\r\n\r\n").body);
+    Json state;
+    do state = Json::parse(send(port, "GET /state HTTP/1.1\r\nHost: " + host + "\r\nX-Plumb-Token: " + token + "\r\n\r\n").body);
+    while (state["status"] != "ask");  // it may not be published yet
     const auto number = [&] { return state["state"].dump(); };
     CHECK(state["questions"].size() == 3);
     CHECK(post("/answer", "{\"state\":" + number() + ",\"answers\":[{\"y\":1}]}").contains("error"));  // one of three

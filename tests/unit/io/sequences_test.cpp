@@ -214,7 +214,7 @@ TEST_CASE("sequences: alphabets") {
   fasta.refuses(">a\nACGT\n", "the letter 'T', which does not stand for any of ACGU: give --alphabet dna");
   fasta.options.alphabet = "protein";
   const Imported protein = fasta.all(">a\nACDEFGHIKLMNPQRSTVWY*\n>b\nacdefghiklmnpqrstvwy\n>c\nACDEFGHIKL*NPQRSTVWY\n>d\nXCDEFGHIKLMNPQRSTVWY\n");
-  CHECK(protein.space.text() == "sequence [20]");  // the final * is no residue, one inside is a stop
+  CHECK(protein.space.text() == "sequence [20] of ACDEFGHIKLMNPQRSTVWY");  // the final * is no residue, one inside is a stop
   for (char i = 0; i < 20; ++i) CHECK(protein.items.substr(static_cast<size_t>(i), 21).front() == i);
   CHECK(protein.items.size() == 40);
   CHECK(protein.tally.at("records_unknown_letters") == 2);

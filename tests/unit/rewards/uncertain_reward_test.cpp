@@ -15,6 +15,13 @@ at::Tensor scores(const std::string& expression, const at::Tensor& items, const 
   return make_reward(expression, space, at::kCPU)->score({items, {}, 0});
 }
 
+/// The form with a file's name for each %.
+std::string with_file(const std::string& form, const std::string& file) {
+  std::string text;
+  for (const char c : form) text += c == '%' ? file : std::string(1, c);
+  return text;
+}
+
 const at::Tensor kItems = normal_values(70, 2, 9).to(at::kFloat) * 2;
 
 }  // namespace
@@ -42,6 +49,13 @@ TEST_CASE("uncertainty, conservative: learned less conservative is g, the artefa
     CHECK(largest_difference(scores("conservative:" + file + factor + "0", kItems), rhat) < 1e-5);
     CHECK(make_reward("conservative:" + file, plane(), at::kCPU)->is_conservative());
     CHECK(!make_reward("uncertainty:" + file, plane(), at::kCPU)->is_conservative());
+    for (const char* form : {"0.5 * conservative:%", "conservative:% + learned:%", "conservative:% - 2 * uncertainty:%", "1 - (-1) * conservative:%"}) {
+      CHECK(make_reward(with_file(form, file), plane(), at::kCPU)->is_conservative());
+    }
+    for (const char* form : {"-1 * conservative:%", "learned:% - conservative:%", "learned:% + 0 * conservative:%", "learned:% / conservative:%",
+                             "learned:% * conservative:%"}) {
+      CHECK(!make_reward(with_file(form, file), plane(), at::kCPU)->is_conservative());
+    }
     CHECK(!make_reward("learned:" + file, plane(), at::kCPU)->is_conservative());
   }
 }
