@@ -169,7 +169,7 @@ async function show(next) {
   state = next;
   const asking = state.status === 'ask';
   $('tiles').hidden = !asking; $('message').hidden = asking;
-  $('text').hidden = !asking; $('where').hidden = state.status === 'wait';
+  $('text').hidden = !asking; $('where').hidden = !asking && state.status !== 'done';   // what it says is of the screen before
   if (!asking) {
     $('message').replaceChildren(state.message || '', node('small', '', state.status === 'wait' ? 'This page goes on by itself.' : 'You can close this page.'));
     $('hint').textContent = '';
