@@ -112,6 +112,7 @@ int ingest_data(cli::Context& context, const Options& o) {
   if (o.how.paths.empty()) throw Error(Exit::kUsage, "", "nothing to read", "name files or a folder; try 'ingest --help'");
   const auto importer = io::make_importer(o.format, o.how);
   std::vector<std::string> classes = o.class_names.empty() ? importer->label_names() : split(o.class_names, ',');
+  if (!o.class_names.empty() && !importer->has_labels()) throw Error(Exit::kUsage, "--class-names", "there are no labels to name", "give --labels or --label-column");
   io::ItemSelection selection(o.which, importer->has_labels(), classes);
   if (context.dry_run()) {
     return context.finish_dry_run({{"space", importer->space().to_json()}, {"items_in_source", importer->count()},

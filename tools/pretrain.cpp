@@ -117,6 +117,7 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   }
   auto condition = diffusion::find_condition(o.unconditional ? std::vector<std::string>{"none"} : o.condition, ctx.input(), dataset);
   const int64_t num_classes = condition.num_classes;
+  if (num_classes == 0 && !condition.value && ctx.was_set("label-drop")) throw Error(Exit::kUsage, "--label-drop", "there is nothing to drop: the model is conditioned on nothing");
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"dataset", dataset}};
   if (condition.value && condition.source.kind() == "scores") inputs.emplace_back("scores", condition.source);
   std::unique_ptr<diffusion::ForwardProcess> process;

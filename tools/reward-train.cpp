@@ -64,6 +64,7 @@ void refuse_meaningless(cli::Context& ctx, const RewardTrainOptions& o) {
   rewards::check_ridge_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   if (o.training.held_out > 0) return;
   if (o.training.calibrate) throw Error(Exit::kUsage, "--calibrate", "needs held-out items", "set --held-out above 0");
+  if (ctx.was_set("evaluate-every")) throw Error(Exit::kUsage, "--evaluate-every", "needs held-out items", "set --held-out above 0");
   if (o.training.patience > 0) throw Error(Exit::kUsage, "--patience", "needs held-out items", "set --held-out above 0");
 }
 

@@ -32,7 +32,9 @@ std::string class_choice(const SamplingOptions& o, const nn::Model& model, bool 
     which = "none";
   } else if (const auto names = model.manifest.json().find("classes"); names != model.manifest.json().end() && names->is_array()) {
     const auto found = std::find(names->begin(), names->end(), o.label_class);
+    const bool is_name = which.find_first_not_of("0123456789") != std::string::npos && which != "balanced" && which != "random" && which != "none";
     if (found != names->end()) which = std::to_string(found - names->begin());
+    else if (is_name) throw Error(Exit::kUsage, "--class", "the model has no class named '" + which + "'", "balanced, random, none, or one of " + join(names->get<std::vector<std::string>>(), ", "));
   }
   if (o.guidance_scale != 1.0 && which == "none" && o.target.empty()) {
     throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class or --target");

@@ -75,6 +75,7 @@ void check_steering_options(const SteeringOptions& o, const GuidanceOptions& gui
   if (!o.method.empty() && was_set("share-start")) throw Error(Exit::kUsage, "--share-start", "does not go with --steer, whose particles start by themselves", "leave it out");
   const bool wants_reward = !o.method.empty() || !guidance.at.empty();
   if (!wants_reward && !o.reward.empty()) throw Error(Exit::kUsage, "--reward", "goes with --steer or --guide", "add --steer fk, say");
+  if (!wants_reward && was_set("reward-timeout")) throw Error(Exit::kUsage, "--reward-timeout", "has no effect without a reward", "leave it out");
   if (wants_reward && o.reward.empty()) throw Error(Exit::kUsage, "--reward", "is needed to steer by", "see plumb-rewards(7)");
   if (o.method.empty()) return;
   const bool unweighted = o.method == "best-of-n" && o.keep == "best";

@@ -170,7 +170,8 @@ int64_t copy_diffusers_weights(const DiffusersModel& model, H5Writer& writer) {
 Json diffusers_unet_config(const Manifest& manifest) {
   const Json& denoiser = model_of(manifest).at("denoiser");
   if (denoiser.value("type", "") != "unet2d" || !denoiser.contains("config")) {
-    throw Error(Exit::kBadInput, manifest.label(), "its network is not a UNet2DModel", "TorchScript models: --to torchscript");
+    throw Error(Exit::kBadInput, manifest.label(), "its network is not a UNet2DModel",
+                denoiser.value("type", "") == "torchscript" ? "--to torchscript gives the file it was made from" : "diffusers has none like it: the artefact itself is HDF5, see plumb-artefact(5)");
   }
   if (denoiser.value("value", false)) {
     throw Error(Exit::kBadInput, manifest.label(), "is conditioned on a value, which a UNet2DModel does not take");

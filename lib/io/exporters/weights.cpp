@@ -163,7 +163,7 @@ void export_torchscript(const Manifest& input, const ExportOptions& options) {
   refuse_existing(options);
   const Manifest model = input.need("model");
   const H5Reader file = open_artefact(model);
-  if (!file.has("torchscript")) throw Error(Exit::kBadInput, model.label(), "is not a TorchScript model", "use --to diffusers");
+  if (!file.has("torchscript")) throw Error(Exit::kBadInput, model.label(), "is not a TorchScript model", "--to diffusers, if it is a UNet");
   const std::vector<uint8_t> bytes = file.read_u8("torchscript");
   log::warn("trained weights are not in this file: it is the TorchScript module as it was given");
   write_file(options.path, std::string(bytes.begin(), bytes.end()));
