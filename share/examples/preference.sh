@@ -7,7 +7,7 @@
 #
 #   share/examples/preference.sh runs/preference                          all cells, then table and page
 #   SEEDS="1 2 3 4 5" COUNT=1000 JOBS=4 share/examples/preference.sh      more seeds, more samples, more at a time
-#   SETS="arms errors" share/examples/preference.sh                       some of the tables of cells below
+#   SETS="arms variants choices errors" share/examples/preference.sh      more of the tables of cells below: three and a half hours
 #   share/examples/preference.sh --cells                                  names of the cells, a line each: ARM SEED
 #   share/examples/preference.sh --base FOLDER                            the second classifier; --cell ARM SEED FOLDER: one cell, for make
 #   share/examples/preference.sh --page FOLDER                            and Slurm (share/make/preference.mk, share/slurm/experiment.sbatch)
@@ -70,7 +70,7 @@ literal-drawn        literal parity 50 $LEVELS
 literal-drawn-1000   literal parity 1000 $LEVELS
 ROWS
 }
-SETS=${SETS:-arms variants choices errors}
+SETS=${SETS:-arms errors}
 SEEDS=${SEEDS:-1 2 3}
 ROUNDS=${ROUNDS:-30}
 EVERY=${EVERY:-10}                 # rounds from one evaluation to the next
