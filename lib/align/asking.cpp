@@ -68,7 +68,7 @@ std::optional<io::Manifest> write_samples(const AskingContext& asking, const Ask
   if (!rollout)
     return std::nullopt;
   const io::Space space = asking.model.space();
-  check_record(asking, round_file(asking.folder, round, kRecord), {.samples = digest_of(space, rollout->stored)});
+  check_record(asking, round_file(asking.folder, round, kRecord), feedback::AnswerSession{{}, 0, digest_of(space, rollout->stored), ""});
   io::H5Writer file(round_file(asking.folder, round, "samples.h5"));
   file.create(space.dataset(), space.stored_as_bytes() ? io::Type::kU8 : io::Type::kF32, space.shape);
   nn::append_rows(file, space.dataset(), rollout->stored);
