@@ -262,8 +262,6 @@ std::function<std::vector<double>(const std::string&, const feedback::Items&)> r
 
 std::optional<Judged> ask_round(AskingContext& asking, const AskOptions& o, Policy& policy, const nn::Codec& codec, uint64_t seed,
                                 int64_t batch_size, int64_t round, bool as_pairs, const AnswersSoFar& so_far) {
-  if (asking.page && stop_requested())
-    return std::nullopt;  // the person quit while the model learned
   ::mkdir(asking.folder.c_str(), 0777);
   const std::optional<io::Manifest> samples = write_samples(asking, o, policy, codec, seed, batch_size, round);
   if (!samples)

@@ -32,14 +32,14 @@ Plan every_set(int64_t count, int64_t g) {
   Plan sets;
   std::vector<int64_t> set(static_cast<size_t>(g));
   std::iota(set.begin(), set.end(), int64_t{0});
-  for (int64_t k = g; k >= 0;) {
+  for (;;) {
     sets.push_back(set);
-    for (k = g - 1; k >= 0 && set[static_cast<size_t>(k)] == count - g + k; --k) {}
-    if (k < 0) break;
+    int64_t k = g - 1;  // the last place that can still rise
+    while (k >= 0 && set[static_cast<size_t>(k)] == count - g + k) --k;
+    if (k < 0) return sets;
     ++set[static_cast<size_t>(k)];
     for (int64_t j = k + 1; j < g; ++j) set[static_cast<size_t>(j)] = set[static_cast<size_t>(j - 1)] + 1;
   }
-  return sets;
 }
 
 Plan every_pair(int64_t count, int64_t group) {

@@ -190,6 +190,8 @@ TEST_SUITE("online") {
     request.keep_chain = false;
     request.label = at::tensor({2, 2, 1, 1, 0, 0, 1, 1}, at::kLong);
     const Rollout drawn = *roll_out(j.toy.policy, *j.toy.codec, request);
+    const Tensor of_other_classes = read_judged(*j.asking.answers, true, "d3po").stored;
+    REQUIRE_FALSE(at::equal(drawn.stored, of_other_classes));  // else taking the wrong classes would not show
     io::H5Writer samples(j.folder / "own.h5");
     samples.create("images", io::Type::kU8, {1, 8, 8});
     nn::append_rows(samples, "images", drawn.stored);
