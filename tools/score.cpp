@@ -9,7 +9,7 @@ struct ScoreOptions {
   std::string sum;
   std::vector<double> weights;
   double noise = 0;
-  uint64_t seed = 0;
+  std::optional<int64_t> seed;
   int64_t batch_size = 0;
   double timeout = 300;
   plumb::cli::CommonOptions common;
@@ -21,7 +21,7 @@ struct ScoreOptions {
   t.add("sum", &o.sum, "add a column of this name: the weighted sum of all rewards").metavar("COLUMN");
   t.add("weights", &o.weights, "weights of --sum, one a reward, in their order (default: all 1)");
   t.add("noise", &o.noise, "add NU times a standard normal number to each reward of each item, such as for pseudo-labels").metavar("NU").range(0, 1e9);
-  t.add("seed", &o.seed, "seed of --noise, which needs it");
+  t.add("seed", &o.seed, "seed of --noise, which needs it").range(0, 1e18);
   t.add("batch-size", &o.batch_size, "items scored at once; 0 = 256, or 4096 for programs; affects speed and memory only").range(0, 1e6).runtime();
   t.add("timeout", &o.timeout, "seconds that a program may take for a batch; 0 = no limit").range(0, 1e9).runtime();
   plumb::cli::describe_common(t, o.common, {.precision = false, .compress = true});
@@ -58,8 +58,8 @@ void check(cli::Context& ctx, const ScoreOptions& o) {
     throw Error(Exit::kUsage, "--weights", cat("has ", o.weights.size(), " numbers for ", o.reward.size(), " rewards"));
   }
   if (ctx.was_set("noise") && o.noise == 0) throw Error(Exit::kUsage, "--noise", "of 0 adds nothing", "leave it out");
-  if (o.noise > 0 && !ctx.was_set("seed")) throw Error(Exit::kUsage, "--noise", "needs --seed N");
-  if (o.noise == 0 && ctx.was_set("seed")) throw Error(Exit::kUsage, "--seed", "has no meaning without --noise");
+  if (o.noise > 0 && !o.seed) throw Error(Exit::kUsage, "--noise", "needs --seed N");
+  if (o.noise == 0 && o.seed) throw Error(Exit::kUsage, "--seed", "has no meaning without --noise");
   if (o.sum.find('/') != std::string::npos) throw Error(Exit::kUsage, "--sum", "a column's name has no '/'");
 }
 
@@ -136,7 +136,7 @@ int run(cli::Context& ctx, const ScoreOptions& o) {
     if (labelled) batch.label = nn::read_rows(file, "label", first, here);
     batch.first = first;
     std::vector<Tensor> scores = set.score(batch);
-    for (size_t i = 0; o.noise > 0 && i < set.size(); ++i) add_noise(scores[i], o.noise, o.seed, first, i);
+    for (size_t i = 0; o.noise > 0 && i < set.size(); ++i) add_noise(scores[i], o.noise, static_cast<uint64_t>(*o.seed), first, i);
     if (!o.sum.empty()) {
       Tensor sum = at::zeros({here}, at::kDouble);
       for (size_t i = 0; i < set.size(); ++i) sum += scores[i] * (o.weights.empty() ? 1.0 : o.weights[i]);
@@ -161,7 +161,7 @@ int run(cli::Context& ctx, const ScoreOptions& o) {
   for (size_t i = 0; i < columns.size(); ++i) {
     io::Json row = i < set.size() ? set.describe(i) : io::Json{{"sum_of", std::vector<std::string>(columns.begin(), columns.end() - 1)},
                                                                {"weights", o.weights.empty() ? std::vector<double>(set.size(), 1.0) : o.weights}};
-    if (o.noise > 0 && i < set.size()) row["noise"] = {{"std", o.noise}, {"seed", o.seed}};
+    if (o.noise > 0 && i < set.size()) row["noise"] = {{"std", o.noise}, {"seed", *o.seed}};
     row.update(summary(at::cat(values[i]).to(at::kDouble)));
     summaries[columns[i]] = std::move(row);
   }
