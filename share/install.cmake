@@ -3,7 +3,7 @@
 #   PREFIX/bin/plumb              runs PREFIX/libexec/plumb/NAME
 #   PREFIX/libexec/plumb/NAME     the commands
 #   PREFIX/lib/plumb/             libraries, the modules tool_NAME.so, and LibTorch if it is the one of .deps/
-#   PREFIX/share/plumb/           schemas, layouts, presets, models, make, Slurm and shell examples; tools/efficientnet-lite0.py, photo-tiles.sh
+#   PREFIX/share/plumb/           schemas, layouts, presets, models, make, Slurm and shell examples; tools/*-data.sh, efficientnet-lite0.py, photo-tiles.sh
 #   PREFIX/share/man/             pages of commands as plumb-NAME(1), formats, overviews
 #
 # Asked at the time of installing, by the environment (`make install BARE_NAMES=1`):
@@ -59,7 +59,7 @@ foreach(folder schema layout presets models make slurm examples)
   install(DIRECTORY share/${folder} DESTINATION share/plumb USE_SOURCE_PERMISSIONS)
 endforeach()
 install(PROGRAMS share/tools/efficientnet-lite0.py DESTINATION share/plumb/tools)   # writes to ../models
-install(PROGRAMS share/tools/photo-tiles.sh DESTINATION share/plumb/tools)
+install(PROGRAMS share/tools/photo-tiles.sh share/tools/sequence-data.sh share/tools/digits-data.sh DESTINATION share/plumb/tools)
 install(FILES share/completions/plumb.bash DESTINATION share/bash-completion/completions RENAME plumb)
 install(FILES share/completions/_plumb DESTINATION share/zsh/site-functions)
 install(FILES share/completions/plumb.fish DESTINATION share/fish/vendor_completions.d)

@@ -18,16 +18,16 @@
 #   cell WORDS...                 makes one cell, unless it is there
 #   page                          makes table and page of the cells that are there
 #
-# It may use `experiment` (the script's name), `self` (its path) and `root` (the folder above share). An option of its own is taken before
-# study.
+# It may use `experiment` (the script's name), `self` (its path) and `share` (the folder of models, tools and examples). An option of its
+# own is taken before study.
 
 JOBS=${JOBS:-2}   # cells at a time, one thread each
 
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-root=$(cd "$(dirname "$0")/../.." && pwd)
+share=$(cd "$(dirname "$0")/.." && pwd)
 experiment=$(basename "$0" .sh)
 folder=runs/$experiment
-PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
+PATH="${PLUMB_BIN:-$share/../build/bin:$share/../../libexec/plumb}:$PATH"   # built here, or installed
 
 # step WORDS...: says what happens now.
 step() { echo "$experiment: $*" >&2; }

@@ -3,9 +3,9 @@
 # with the monitor watching two others, draws again, measures diversity and distance to real images, writes one page.
 # Run it again: finished steps are kept (delete the folder to start anew); a killed step goes on where it was.
 set -eu
-here=$(cd "$(dirname "$0")/../.." && pwd)
-PATH="$here/build/bin:$PATH"
-models="$here/share/models"
+share=$(cd "$(dirname "$0")/.." && pwd)
+PATH="${PLUMB_BIN:-$share/../build/bin:$share/../../libexec/plumb}:$PATH"   # built here, or installed
+models="$share/models"
 data=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 out=${1:-runs/demo}
 mkdir -p "$out"
@@ -27,7 +27,7 @@ measure() {  # measure MODEL NAME: the pipe of the README, ending in NAME.json
 }
 measure "$models/fashion-mnist.h5" base
 
-step "3/5 tuning for $reward (about three minutes); held out: the classifier's log-probability of the class asked for"
+step "3/5 tuning for $reward (about three minutes); gold: the classifier's log-probability of the class asked for"
 [ -e tuned.h5 ] ||
   finetune --model "$models/fashion-mnist.h5" --method ddpo-is --reward "$reward" --gold "$gold" \
     --seed 7 --epochs 12 --samples-per-epoch 64 --sampler-steps 20 --lr 1e-3 \

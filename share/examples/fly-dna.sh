@@ -31,7 +31,7 @@ ROWS
 SEEDS=${SEEDS:-1 2}                # draw the labelled windows, the reward's weights, and every sample
 DATA=${DATA:-runs/data}
 DEVICE=${DEVICE:-cpu}              # of tuning and sampling
-MODEL=${MODEL-$root/share/models/fly-dna.h5}   # a pretrained model of such windows; empty: trained here, PRETRAIN steps of 64
+MODEL=${MODEL-$share/models/fly-dna.h5}   # a pretrained model of such windows; empty: trained here, PRETRAIN steps of 64
 PRETRAIN=${PRETRAIN:-3000}         # half an hour on one core; a device takes minutes
 QUANTILE=${QUANTILE:-0.9}          # labels at or below it are the offline data
 LABELS=${LABELS:-1000}             # of these, for the reward
@@ -80,7 +80,7 @@ reward() {
 draw() {
   name=$1 seed=$2 model=$3
   shift 3
-  sample --model "$model" -n "$COUNT" --seed "$seed" --sampler ddpm --steps "$STEPS" --device "$DEVICE" "$@" -j 1 -q -o "cells/$name-$seed-samples.h5" --force |
+  sample --model "$model" -n "$COUNT" --seed "$seed" --sampler ddpm --variance beta --steps "$STEPS" --device "$DEVICE" "$@" -j 1 -q -o "cells/$name-$seed-samples.h5" --force |
     score --reward "truth=$truth" --reward "predicted=learned:rewards/bonus-$seed.h5" --reward "uncertainty=uncertainty:rewards/bonus-$seed.h5" \
       --reward "loglik=likelihood:$MODEL,steps=32" --device "$DEVICE" -j 1 -q -o "cells/$name-$seed-scores.h5" --force |
     diversity --metric sequences --reference best.h5 -j 1 -q >"cells/$name-$seed.json.part"

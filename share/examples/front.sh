@@ -3,7 +3,7 @@
 # shipped model is tuned for several lengths and with several KL weights; the longest run is also sampled with its adapter scaled
 # down (LoRA scaling) and with the base model in the early steps (annealed importance guidance, AIG). Every point is measured on the
 # same noise. Ends with a page: reward against each diversity measure, Pareto sets, hypervolumes, samples at equal reward.
-# About an hour on two cores.
+# About 40 minutes on two cores.
 #
 #   share/examples/front.sh runs/front                        all cells, then the page
 #   SEEDS="1 2 3 4 5" COUNT=2000 JOBS=4 share/examples/...    more seeds, more samples, more at a time
@@ -66,8 +66,8 @@ settings="METHOD EPOCHS SAMPLES COUNT REAL SAMPLER"
 export SEEDS $settings
 folders="models samples scores features points"
 preparing="real images and the shipped model"
-model=$root/share/models/fashion-mnist.h5
-classifier=$root/share/models/fashion-mnist-classifier.h5
+model=$share/models/fashion-mnist.h5
+classifier=$share/models/fashion-mnist-classifier.h5
 data=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 
 # Real images that recall, coverage and the spectra are measured against, and their features.

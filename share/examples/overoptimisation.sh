@@ -1,8 +1,8 @@
 #!/bin/sh
-# overoptimisation FOLDER: reward over-optimisation where the truth is known, for every method. GOLD is a reward that can be
+# overoptimisation FOLDER: reward over-optimisation where the truth is known, of four methods. GOLD is a reward that can be
 # computed exactly. PROXY is a small network fitted to few noisy labels of it on samples of the shipped model: a fair stand-in
 # there, and wrong elsewhere. Each method raises PROXY, the monitor watches GOLD. A cell is one row of the table below with one
-# seed, which also draws the labels. About an hour on two cores; ends with a table and the path of a page.
+# seed, which also draws the labels. About 40 minutes on two cores; ends with a table and the path of a page.
 #
 #   share/examples/overoptimisation.sh runs/overoptimisation           all cells, then table and page
 #   SEEDS="1 2 3 4 5" JOBS=4 EPOCHS=80 share/examples/...              more seeds, more at a time, longer runs
@@ -45,7 +45,7 @@ settings="GOLD LABELS NOISE NETWORK EPOCHS SAMPLES STEPS CRITIC COMMON"
 export SEEDS MONITOR_EPOCHS $settings
 folders="cells proxies"
 preparing="labels and proxies"
-model=$root/share/models/fashion-mnist.h5
+model=$share/models/fashion-mnist.h5
 
 # Samples with their true reward that no proxy is fitted to.
 test_set() {

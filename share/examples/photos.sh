@@ -7,11 +7,13 @@
 #   share/examples/photos.sh runs/photos
 #   STEPS=20000 share/examples/photos.sh runs/better      a better model
 #
-# Run it again: finished steps are kept, a killed one goes on where it was; delete the folder to start anew.
+# Run it again: finished steps are kept, a killed one goes on where it was; delete the folder to start anew. One job, one step after the other:
+# there are no cells to share out.
 set -eu
-root=$(cd "$(dirname "$0")/../.." && pwd)
-PATH="${PLUMB_BIN:-$root/build/bin}:$PATH"
+share=$(cd "$(dirname "$0")/.." && pwd)
+PATH="${PLUMB_BIN:-$share/../build/bin:$share/../../libexec/plumb}:$PATH"   # built here, or installed
 out=${1:-runs/photos}
+case $out in -*) echo "photos: unknown option '$out': see the head of $0" >&2; exit 2 ;; esac
 STEPS=${STEPS:-4000}       # of training, 32 tiles each
 REWARD=${REWARD:-jpeg-compressibility}
 METHOD=${METHOD:---method draft --draft.k 1 --eta 0}
@@ -23,14 +25,14 @@ cd "$out"
 step() { echo "photos: $*" >&2; }
 
 step "1/5 tiles"
-[ -e tiles.h5 ] || "$root/share/tools/photo-tiles.sh" tiles.h5 --shrink 2 >/dev/null
-network=$root/share/models/efficientnet-lite0.safetensors
-[ -e "${PLUMB_EFFICIENTNET_LITE0:-$network}" ] || "$root/share/tools/efficientnet-lite0.py"
+[ -e tiles.h5 ] || "$share/tools/photo-tiles.sh" tiles.h5 --shrink 2 >/dev/null
+network=$share/models/efficientnet-lite0.safetensors
+[ -e "${PLUMB_EFFICIENTNET_LITE0:-$network}" ] || "$share/tools/efficientnet-lite0.py"
 
 step "2/5 a diffusion model of them ($STEPS steps)"
 [ -e model.h5 ] || pretrain tiles.h5 --denoiser image-64 --steps "$STEPS" --batch-size 32 --flip --seed 1 --save-every 60 -j "$J" -o model.h5 >/dev/null
 
-step "3/5 tuning for $REWARD; held out: BRISQUE"
+step "3/5 tuning for $REWARD; gold: BRISQUE"
 [ -e tuned.h5 ] ||
   finetune --model model.h5 --reward "$REWARD" --gold brisque $METHOD --epochs "$EPOCHS" --samples-per-epoch 32 --sampler-steps 20 --seed 1 \
     --monitor-every 6 --monitor-n 64 --monitor-features efficientnet-lite0 --save-every 60 -j "$J" -o tuned.h5 >/dev/null

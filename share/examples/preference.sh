@@ -13,8 +13,8 @@
 #   share/examples/preference.sh --page FOLDER                            and Slurm (share/make/preference.mk, share/slurm/experiment.sbatch)
 #   SETS=literal SEEDS=1 share/examples/preference.sh runs/literal        the published loop, all of T = 1000, beside draws of it: hours
 #
-# Other pictures: MODEL (unconditional, or asked for no class), CLASSIFIER, DATA (a dataset, for the second classifier and the distance) and
-# LIKED say which; share/examples/digits.sh does so for MNIST.
+# Other pictures: MODEL (unconditional, or asked for no class), CLASSIFIER, DATA (labelled images that ingest reads, for the second classifier and the distance),
+# LABELS (how many of it that classifier learns from) and LIKED say which; share/examples/digits.sh does so for MNIST.
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
 set -eu
 . "$(dirname "$0")/common.sh"
@@ -82,11 +82,12 @@ LR=${LR:-2e-3}
 COUNT=${COUNT:-300}                # samples of an evaluation
 SAMPLER=${SAMPLER:---sampler dpm-solver++ --steps 20}
 LIKED=${LIKED:-5,7,9}
-MODEL=${MODEL:-$root/share/models/fashion-mnist.h5}
+MODEL=${MODEL:-$share/models/fashion-mnist.h5}
 CLASSIFIER=${CLASSIFIER:-}         # of the simulated user; empty: the shipped one
 DATA=${DATA:-}                     # images of an IDX file; empty: Fashion-MNIST's training set
+LABELS=${LABELS:-20000}            # of these, for the second classifier
 
-settings="ROUNDS EVERY PER_ROUND STEPS LEVELS BATCH LR COUNT SAMPLER LIKED MODEL CLASSIFIER DATA"
+settings="ROUNDS EVERY PER_ROUND STEPS LEVELS BATCH LR COUNT SAMPLER LIKED MODEL CLASSIFIER DATA LABELS"
 export SETS SEEDS $settings
 folders="cells"
 preparing="the second classifier, and real images of the classes liked"
@@ -97,8 +98,8 @@ all_rows() { for table in $SETS; do "$table"; done; }
 
 prepare() {
   [ -e data.h5 ] || quietly ingest "${DATA:-$fashion/train-images-idx3-ubyte.gz}" -o data.h5
-  # Another network, other weights and half of the images as the user's.
-  [ -e second.h5 ] || quietly reward-train data.h5 --network cnn --epochs 3 --labels 20000 --seed 11 --held-out 0.1 -j "$JOBS" -o second.h5
+  # Another network, other weights and another draw of the images than the user's.
+  [ -e second.h5 ] || quietly reward-train data.h5 --network cnn --epochs 3 --labels "$LABELS" --seed 11 --held-out 0.1 -j "$JOBS" -o second.h5
   [ -e liked.h5 ] || quietly ingest "${DATA:-$fashion/train-images-idx3-ubyte.gz}" $(echo "$LIKED" | sed 's/[^,]*/--class &/g; s/,/ /g') --limit 2000 -o liked.h5
   [ -e liked-features.h5 ] || quietly evaluate-fid liked.h5 --features classifier:second.h5 --save-features liked-features.h5 -j 1
 }

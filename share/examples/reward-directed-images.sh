@@ -47,7 +47,7 @@ export SEEDS DEVICE CONDITION GUIDE $settings
 folder=runs/images
 folders="base cells"
 preparing="rewards and models"
-shipped=$root/share/models/fashion-mnist.h5
+shipped=$share/models/fashion-mnist.h5
 images=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 # statistic KEY: mean, std, min, max, or a quantile, of the column in the manifest of scores on standard input.
 statistic() { sed "s/.*\"n\":[0-9]*,\"mean\"/\"mean\"/; s/.*\"$1\":\\([-0-9.e+]*\\).*/\\1/"; }

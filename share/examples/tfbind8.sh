@@ -80,7 +80,7 @@ offline() {
 draw() {
   name=$1 seed=$2 model=$3
   shift 3
-  sample --model "$model" -n "$COUNT" --seed "$seed" --sampler ddpm --steps "$STEPS" --batch-size 256 "$@" -j 1 -q -o "cells/$name-$seed-samples.h5" --force |
+  sample --model "$model" -n "$COUNT" --seed "$seed" --sampler ddpm --variance beta --steps "$STEPS" --batch-size 256 "$@" -j 1 -q -o "cells/$name-$seed-samples.h5" --force |
     score --reward "truth=$truth,value" --reward "replicate=$truth,replicate" --reward "predicted=learned:rewards/bonus-$seed.h5" \
       --reward "uncertainty=uncertainty:rewards/bonus-$seed.h5" -j 1 -q -o "cells/$name-$seed-scores.h5" --force |
     diversity --metric sequences --reference all.h5 -j 1 -q >"cells/$name-$seed.json.part"

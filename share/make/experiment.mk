@@ -8,7 +8,8 @@ OUT ?= runs/$(NAME)
 ifdef SEEDS
 export SEEDS
 endif
-RUN = share/examples/$(NAME).sh
+HERE := $(dir $(lastword $(MAKEFILE_LIST)))
+RUN = $(HERE)../examples/$(NAME).sh
 comma := ,
 # $(shell) of GNU make before 4.4 does not see what is set on its command line, so SEEDS is handed over.
 CELLS := $(shell SEEDS="$(SEEDS)" $(RUN) --cells | tr ' ' ,)

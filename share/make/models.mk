@@ -1,7 +1,7 @@
-# The recipe of the weights in share/models, from real data to their figures (see share/models/README.md on how far they
+# The recipe of the two Fashion-MNIST weights in share/models, from real data to their figures (see share/models/README.md on how far they
 # are its output):
 #
-#   make -f share/make/models.mk            everything; hours on one core
+#   make -f share/make/models.mk            both and their figures; hours on one core
 #   make -f share/make/models.mk J=2        with two threads: the same recipe; sums may differ in the last digit
 #
 # Each target is one command whose output appears only when it is whole: stop it at any time, the same command goes on.
@@ -31,7 +31,7 @@ $(MODELS)/fashion-mnist-classifier.h5: | $(WORK)/train.h5 $(WORK)/test.h5
 	  --test $(WORK)/test.h5 -j $(J) --log $(WORK)/fashion-mnist-classifier.log.jsonl -o $@
 
 # Distances of 5,000 samples to the 10,000 test images, on the classifier's penultimate features; and what the distance of
-# as many real training images to the same test images is.
+# as many real training images to as many test images is (--limit cuts both sides).
 figures: $(WORK)/samples.json $(WORK)/real.json
 $(WORK)/samples.h5: $(MODELS)/fashion-mnist.h5
 	$(BIN)/sample --model $< -n 5000 --seed 1 --sampler dpm-solver++ --steps 20 -j $(J) -o $@
