@@ -54,6 +54,7 @@ struct PretrainOptions {
 #include "io/json_log.h"
 #include "nn/codec.h"
 #include "nn/denoiser_fit.h"
+#include "nn/lora.h"
 
 namespace {
 
@@ -62,8 +63,7 @@ using namespace plumb;
 /// A new network, or that of --init. Sets `process` to what the network is (to be) trained with, and keeps the scale of a value that
 /// --init knows.
 std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOptions& o, const io::Manifest& dataset,
-                                           diffusion::TrainingCondition& condition, at::Device device,
-                                           std::unique_ptr<diffusion::ForwardProcess>& process,
+                                           diffusion::TrainingCondition& condition, at::Device device, std::unique_ptr<diffusion::ForwardProcess>& process,
                                            std::vector<std::pair<std::string, io::Manifest>>& inputs) {
   const auto was_set = [&](const std::string& option) { return ctx.was_set(option); };
   if (o.init.empty()) {
@@ -81,6 +81,7 @@ std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOpti
   if (ctx.was_set("denoiser")) throw Error(Exit::kUsage, "--denoiser", "does not go with --init, which brings its own network");
   inputs.emplace_back("init", ctx.read(o.init, "model"));
   nn::Model model = nn::load_model(inputs.back().second, device);
+  nn::merge_lora(*model.denoiser);
   const std::string where = inputs.back().second.label();
   if (!(model.space == dataset.space())) {
     throw Error(Exit::kBadInput, where, cat("is a model of ", model.space.text(), ", the dataset holds ", dataset.space().text()));

@@ -152,7 +152,7 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
 
     std::vector<Tensor> kl, kl_exact, kl_plain;  // [B] each: the form in the loss, and both
     double loss_early = 0;
-    Tensor path_kept = at::zeros({end - begin}, at::TensorOptions(policy.device()).dtype(at::kDouble)), path_all = path_kept;
+    Tensor path_kept = at::zeros({end - begin}, at::TensorOptions(policy.device()).dtype(at::kDouble)), kept_nats = path_kept, all_nats = path_kept;
     const CallObserver observe_kept = [&](int64_t i, const Tensor& x_t, const Tensor& output, bool is_kept) {
       if (!is_kept)
         return;
@@ -168,12 +168,15 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
       const bool early = !is_kept && penalty->early;
       const at::AutoGradMode gradients((is_kept || early) && penalty->alpha > 0);
       const Tensor reference = reference_of(policy, i, x_t, condition), own = early ? policy.step_output(i, x_t, condition) : output;
-      Tensor step = policy.process().step_kl(i, x_t, own, reference);
-      if (penalty->reduce == diffusion::Reduce::kMean)
-        step = step / static_cast<double>(x_t.numel() / x_t.size(0));
-      path_all = path_all + step.detach();
-      if (is_kept)
-        path_kept = path_kept + (penalty->form ? penalty->form(i, x_t, own, reference) : step);
+      const Tensor nats = policy.process().step_kl(i, x_t, own, reference);
+      const bool mean = penalty->reduce == diffusion::Reduce::kMean;
+      const Tensor step = mean ? nats / static_cast<double>(x_t.numel() / x_t.size(0)) : nats;
+      all_nats = all_nats + nats.detach();
+      if (is_kept) {
+        const Tensor in_loss = penalty->form ? penalty->form(i, x_t, own, reference) : step;
+        path_kept = path_kept + in_loss;
+        kept_nats = kept_nats + (penalty->form ? in_loss : nats).detach();
+      }
       if (early && penalty->alpha > 0) {
         const Tensor penalised = penalty->alpha * step.mean();
         (penalised * share).backward();
@@ -206,11 +209,10 @@ UpdateLog DirectBackprop::accumulate_gradients(TuningContext& context, int64_t e
         log.add_mean("kl_plain", at::stack(kl_plain).mean().item<double>(), share);
     }
     if (penalty) {
-      const Tensor mean = path_kept.mean();
       if (penalty->alpha > 0)
-        total = total + penalty->alpha * mean;
-      log.add_mean("kl_kept", mean.item<double>(), share);
-      log.add_mean("kl_path", path_all.mean().item<double>(), share);
+        total = total + penalty->alpha * path_kept.mean();
+      log.add_mean("kl_kept", kept_nats.mean().item<double>(), share);
+      log.add_mean("kl_path", all_nats.mean().item<double>(), share);
     }
     (total * share).backward();
     log.add_mean("loss", total.item<double>() + loss_early, share);

@@ -55,7 +55,8 @@ Tensor RewardNetwork::outputs(const Tensor& items) const {
 }
 
 Tensor RewardNetwork::outputs_differentiable(const Tensor& x0) const {
-  return interpreted(*this, predictor->forward(as_items(x0.to(device, at::kFloat), space)));
+  const Tensor x = x0.to(device, at::kFloat);
+  return interpreted(*this, predictor->forward(noised ? x : as_items(x, space)));
 }
 
 Estimate RewardNetwork::estimates(const Tensor& items) const {
@@ -79,6 +80,7 @@ RewardNetwork load_reward_network(const io::Manifest& manifest, at::Device devic
   try {
     const io::Json& json = manifest.json().at("reward");
     network.type = json.at("type").get<std::string>();
+    network.noised = json.contains("noised");
     if (network.type == "classifier") {
       network.classes = json.at("classes").get<std::vector<std::string>>();
       network.temperature = json.at("temperature").get<double>();

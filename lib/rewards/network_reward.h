@@ -24,12 +24,14 @@ struct RewardNetwork {
   double temperature = 1;                      // classifier: probabilities are softmax(logits / temperature)
   TargetScale target;                          // regressor: reward = output * target.std + target.mean
   UncertaintyModel uncertainty;                // type "none" if it has none
+  bool noised = false;                         // it learned from noised items, such as no clean item is
 
   /// Stored items [B,*shape] -> outputs [B,K] float64 on the CPU, without gradient: logits / temperature of a classifier,
   /// rewards of a regressor. In pieces of 32 items, in parallel over the pieces on a CPU.
   Tensor outputs(const Tensor& items) const;
   /// The same from model space [B,*model shape], with gradient, on the network's device. Pictures are clamped to [-1,1],
   /// the range of the items that it learned from; letters are 2 softmax(u / 0.1) - 1 with u = (x0 + 1) / 2, whole letters stay; see letter_probabilities in sequence_reward.h.
+  /// A network that learned from noised items takes x0 as it is.
   Tensor outputs_differentiable(const Tensor& x0) const;
   /// A regressor's rewards [B] with their uncertainty, from stored items and from model space in the same two ways.
   Estimate estimates(const Tensor& items) const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include <ATen/ATen.h>
 
@@ -99,12 +100,14 @@ PseudoOod hold_out_extremes(const ItemRows& items, const nn::Codec& codec, const
   if (cluster < 0) throw Error(Exit::kBadInput, "--choose-scale", "one cluster holds nearly all items", "ask for more --clusters");
 
   PseudoOod result;
-  std::vector<double> sorted = values;
+  std::vector<std::pair<double, double>> height;   // equal targets in an order that is drawn
+  for (size_t i = 0; i < n; ++i) height.emplace_back(values[i], Philox(seed, Stream::kCluster, static_cast<uint64_t>(rows[i]), 1).uniform());
+  std::vector<std::pair<double, double>> sorted = height;
   std::sort(sorted.begin(), sorted.end());
   const auto top = std::max<size_t>(1, static_cast<size_t>(std::llround(kTop * static_cast<double>(n))));
-  result.threshold = sorted[n - top];
+  result.threshold = sorted[n - top].first;
   for (size_t i = 0; i < n; ++i) {
-    const bool high = values[i] >= result.threshold, far = of[i] == cluster;
+    const bool high = height[i] >= sorted[n - top], far = of[i] == cluster;
     result.top += high;
     result.cluster += far;
     if (high || far) result.held.push_back(rows[i]);

@@ -17,14 +17,14 @@ Tensor kmeans(const Tensor& x, int64_t k, uint64_t seed);
 Tensor nearest_centre(const Tensor& x, const Tensor& centres);
 
 /// What is held out: the tenth of the labelled items with the highest targets, and the cluster with the highest mean target of those that
-/// hold at most half of the items. Clusters are of the items in model space, flattened, and found on at most 10000 of them, evenly spread.
+/// hold at most half of the items. Of equal targets a draw by the seed decides. Clusters are of the items in model space, flattened, and found on at most 10000 of them, evenly spread.
 /// A choice of this project, in answer to how such a method is tuned offline: both ways in which a design may leave the data, by value and
 /// by place.
 struct PseudoOod {
   Split rest;                     ///< what is left of both sides of the split
   std::vector<int64_t> held;      ///< rows, in ascending order
   int64_t top = 0, cluster = 0;   ///< how many are there for which reason (some for both)
-  double threshold = 0;           ///< targets from here on are the top tenth
+  double threshold = 0;           ///< the lowest target of the top tenth
 };
 PseudoOod hold_out_extremes(const ItemRows& items, const nn::Codec& codec, const Tensor& target, const Split& split, int64_t clusters, uint64_t seed);
 

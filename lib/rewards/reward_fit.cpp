@@ -21,14 +21,17 @@ namespace plumb::rewards {
 namespace {
 
 constexpr size_t kBatch = 256;
+constexpr double kCapDeviations = 10;   // the cap of the published code of SEIKO, for rewards of unit scale
 
-/// Calls f(model-space batch on the device) over all rows.
+/// Calls f(model-space batch on the device) over all rows, noised as predict() does if the network learns from such.
 template <typename F>
 void each_batch(const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows, at::Device device, const F& f) {
   const at::NoGradGuard no_grad;
   for (size_t begin = 0; begin < rows.size(); begin += kBatch) {
     const size_t end = std::min(rows.size(), begin + kBatch);
-    f(codec.encode(items.take({rows.begin() + static_cast<std::ptrdiff_t>(begin), rows.begin() + static_cast<std::ptrdiff_t>(end)})).to(device));
+    const std::vector<int64_t> batch(rows.begin() + static_cast<std::ptrdiff_t>(begin), rows.begin() + static_cast<std::ptrdiff_t>(end));
+    const Tensor x = codec.encode(items.take(batch));
+    f((items.noise() ? items.noise()->noised(x, batch, ForwardNoise::kHeldOut) : x).to(device));
   }
 }
 
@@ -167,6 +170,7 @@ void RewardFit::restore(const nn::Checkpoint& checkpoint) {
 
 FittedReward RewardFit::assemble(bool choosing, UncertaintyOptions settings) {
   const Split& split = split_of(choosing);
+  if (settings.type != "none" && !settings.cap) settings.cap = kCapDeviations * target_scale(target_, split_.train).std;
   FittedReward fitted;
   fitted.scale = scale_of(split);
   std::vector<std::unique_ptr<nn::Predictor>> networks;
@@ -212,10 +216,16 @@ void RewardFit::choose(UncertaintyOptions& settings) {
   }
   (name == "kappa" ? settings.kappa : settings.scale) = value;
   log::info("chose --", name, " ", value, ": the smallest with a coverage of ", settings.choose, " on ", extremes_.held.size(), " held-out items");
+  const double cap = without.uncertainty.settings.cap.value();
+  const double capped = (estimate.uncertainty * value > cap).to(at::kDouble).mean().item<double>();
+  if (capped > 0.1) {
+    log::warn("with that the uncertainty of ", 100 * capped, " % of these is above --cap ", cap, ": where it is, the conservative reward has the gradient of the plain one; ",
+              "raise --cap, or ask for less coverage");
+  }
   choice_ = {{"coverage", settings.choose}, {name, value},
              {"held_out", {{"count", extremes_.held.size()}, {"top", extremes_.top}, {"from", extremes_.threshold}, {"cluster", extremes_.cluster},
                            {"clusters", settings.clusters}}},
-             {"rmse", (target - estimate.mean).square().mean().sqrt().item<double>()}, {"curve", std::move(curve)}};
+             {"capped", capped}, {"rmse", (target - estimate.mean).square().mean().sqrt().item<double>()}, {"curve", std::move(curve)}};
 }
 
 FittedReward RewardFit::finish() {
@@ -245,8 +255,11 @@ io::Json quality_of(const FittedReward& fitted, const ItemRows& items, const nn:
   const Estimate estimate = fitted.estimate(items, codec, rows, device);
   io::Json json = quality_json(estimate.mean.unsqueeze(1), target, {});
   if (!estimate.uncertainty.defined()) return json;
+  const double cap = fitted.uncertainty.settings.cap.value();
+  const auto share = [](const Tensor& where) { return where.to(at::kDouble).mean().item<double>(); };
   json["uncertainty"] = {{"mean", check_finite(estimate.uncertainty.mean().item<double>(), "uncertainty")},
-                         {"coverage", ((target - estimate.mean).abs() <= estimate.uncertainty).to(at::kDouble).mean().item<double>()}};
+                         {"coverage", share((target - estimate.mean).abs() <= estimate.uncertainty.clamp_max(cap))},
+                         {"capped", share(estimate.uncertainty > cap)}};
   return json;
 }
 

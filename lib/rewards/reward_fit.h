@@ -86,7 +86,7 @@ struct ChosenItems {
 ChosenItems choose_items(const Tensor& target, const RewardTrainingOptions& options);
 
 /// Metrics of rows with these targets: quality_json, and of a regressor with uncertainty also {"uncertainty": {"mean": of g, "coverage":
-/// share of |target - mean| <= g}}.
+/// share of |target - mean| <= min(g, cap), "capped": share of g > cap}}.
 io::Json quality_of(const FittedReward& fitted, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows, const Tensor& target,
                     double temperature, at::Device device);
 

@@ -35,7 +35,7 @@ class UncertainReward : public Reward {
   /// fine-tuning of diffusion models"; the cap is that of the published code of SEIKO, by the same authors.
   Tensor of(const Estimate& estimate) const {
     if (score_ == UncertainScore::kUncertainty) return estimate.uncertainty;
-    return estimate.mean - estimate.uncertainty.clamp_max(network_.uncertainty.settings.cap);
+    return estimate.mean - estimate.uncertainty.clamp_max(network_.uncertainty.settings.cap.value());
   }
 
   std::string name_;

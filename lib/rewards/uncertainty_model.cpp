@@ -87,7 +87,7 @@ io::Json UncertaintyModel::to_json() const {
   if (o.type == "bonus") json.update({{"lambda", o.lambda}, {"covariance", o.covariance}, {"scale", o.scale}});
   if (o.type == "gp") json.update({{"length", o.length}, {"noise", o.noise}, {"scale", o.scale}});
   if (o.type == "bootstrap") json.update({{"members", o.members}, {"prior_scale", o.prior_scale}, {"penalty", o.penalty}, {"kappa", o.kappa}, {"tau", o.tau}});
-  json["cap"] = o.cap;
+  json["cap"] = o.cap.value();
   return json;
 }
 
@@ -96,7 +96,7 @@ UncertaintyModel UncertaintyModel::from_json(const io::Json& json) {
   UncertaintyOptions& o = model.settings;
   const auto read = [&json](const char* key, auto& value) { json.at(key).get_to(value); };
   read("type", o.type);
-  read("cap", o.cap);
+  o.cap = json.at("cap").get<double>();
   if (o.type == "bonus") {
     read("covariance", o.covariance);
     read("lambda", o.lambda);
@@ -113,7 +113,7 @@ UncertaintyModel UncertaintyModel::from_json(const io::Json& json) {
     throw Error(Exit::kBadInput, "reward.uncertainty", "its type '" + o.type + "' is not known to this version");
   }
   if (o.type != "bootstrap") read("scale", o.scale);
-  const bool positive = o.cap >= 0 && o.scale >= 0 && o.kappa >= 0 && o.prior_scale >= 0 && o.tau > 0 && o.length >= 0 && o.noise > 0;
+  const bool positive = *o.cap >= 0 && o.scale >= 0 && o.kappa >= 0 && o.prior_scale >= 0 && o.tau > 0 && o.length >= 0 && o.noise > 0;
   if (!positive || o.members < 2 || o.members > 1000) throw Error(Exit::kBadInput, "reward.uncertainty", "holds values out of range: " + json.dump());
   return model;
 }

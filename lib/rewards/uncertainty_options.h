@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "core/options.h"
@@ -11,7 +12,7 @@ namespace plumb::rewards {
 struct UncertaintyOptions {
   std::string type = "none";        ///< none, bonus (bonus.h), gp (rbf_gp.h) or bootstrap (ensemble.h)
   double scale = 2;                 ///< bonus: C of g = C ||L^-1 phi||, in units of the target; gp: C of g = C std
-  double cap = 10;                  ///< the most that a conservative reward takes off, in units of the target
+  std::optional<double> cap;        ///< the most that a conservative reward takes off, in units of the target; none given: 10 sds of it
   double lambda = 0.1;              ///< bonus: added to the diagonal
   std::string covariance = "gram";  ///< bonus: gram or centred
   double length = 0;                ///< gp: length scale in model space; 0: the median distance
@@ -31,7 +32,7 @@ inline void describe(OptionTable& t, UncertaintyOptions& o) {
         "instead of a network; bootstrap, an ensemble")
       .one_of({"none", "bonus", "gp", "bootstrap"});
   t.add("scale", &o.scale, "bonus, gp: the factor C of the uncertainty").range(0, 1e9);
-  t.add("cap", &o.cap, "the most that the conservative reward takes off, in units of the target").range(0, 1e12);
+  t.add("cap", &o.cap, "the most that the conservative reward takes off, in units of the target; default 10 standard deviations of it").range(0.0, 1e12);
   t.add("bonus-lambda", &o.lambda, "bonus: what is added to the diagonal of the features' matrix").range(1e-12, 1e12);
   t.add("bonus-covariance", &o.covariance, "bonus: gram, sums over items, so that more data mean less uncertainty; or centred, their covariance, "
         "which does not shrink with their number")

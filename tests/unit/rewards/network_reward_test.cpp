@@ -33,6 +33,7 @@ std::string write_uncertain(const std::string& path) {
   nn::initialise(*network, 3);
   UncertaintyModel model;
   model.settings.type = "bonus";
+  model.settings.cap = 10;
   const int64_t features = network->feature_dimension() + 1;
   model.factor = at::ones({features, features}, at::kDouble).tril();
   io::H5Writer writer(path);
@@ -139,6 +140,25 @@ TEST_CASE("learned rewards: Jacobians by central differences, and the two forms 
     check_jacobian(*reward, x0.to(at::kFloat), label, 0.02, 0.02);  // the network is float32
     const at::Tensor direct = reward->score_differentiable(images.to(at::kFloat) / 127.5 - 1.0, label);
     CHECK(largest_difference(direct.detach().to(at::kDouble), reward->score({images, label, 0})) < 1e-5);
+  }
+}
+
+TEST_CASE("a network that learned from noised items is shown them as they are, beyond the range of clean ones too") {
+  const Folder folder;
+  const io::Json clean{{"type", "regressor"}, {"target", {{"name", "x"}, {"mean", 1}, {"std", 3}}}};
+  io::Json noised = clean;
+  noised["noised"] = {{"timesteps", 1000}, {"steps", nullptr}, {"model", ""}};
+  const at::Tensor far = at::full({1, 1, 12, 12}, 1.5).requires_grad_(true), label = at::tensor({int64_t{0}});
+  for (const bool as_it_is : {false, true}) {
+    CAPTURE(as_it_is);
+    auto reward = make_reward("learned:" + test::write_reward(folder / (as_it_is ? "n.h5" : "c.h5"), small_resnet(1), as_it_is ? noised : clean), kSpace, at::kCPU);
+    const at::Tensor value = reward->score_differentiable(far, label);
+    const at::Tensor at_edge = reward->score_differentiable(at::ones({1, 1, 12, 12}), label);
+    far.mutable_grad() = at::Tensor();
+    value.sum().backward();
+    const double slope = far.grad().abs().sum().item<double>();
+    CHECK((slope > 0) == as_it_is);
+    CHECK((std::abs(value.item<double>() - at_edge.item<double>()) > 1e-6) == as_it_is);
   }
 }
 

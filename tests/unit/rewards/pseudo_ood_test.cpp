@@ -48,6 +48,11 @@ TEST_CASE("hold_out_extremes: the top tenth and the best cluster, from both side
   CHECK(mixed.held.size() > static_cast<size_t>(mixed.cluster));
   CHECK(mixed.held.size() <= static_cast<size_t>(mixed.cluster + mixed.top));
   for (const int64_t row : mixed.rest.train) CHECK(height[row].item<double>() < mixed.threshold);
+  const at::Tensor tied = (height > 0).to(at::kDouble);   // about half of the items share the highest target: still a tenth of all
+  const PseudoOod drawn = hold_out_extremes(*run.rows, *run.codec, tied, run.chosen.split, 3, 1);
+  CHECK(drawn.top == 20);
+  CHECK(drawn.threshold == 1);
+  CHECK(drawn.held != hold_out_extremes(*run.rows, *run.codec, tied, run.chosen.split, 3, 2).held);   // which of them, the seed says
 }
 
 }  // namespace plumb::rewards

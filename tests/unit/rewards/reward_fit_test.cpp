@@ -120,6 +120,9 @@ TEST_CASE("fit: the scale is the smallest that covers the extremes which were he
     const double value = choice[name].get<double>();
     CHECK(value == (type == "bootstrap" ? fitted.uncertainty.settings.kappa : fitted.uncertainty.settings.scale));
     CHECK(value > 0);
+    CHECK(choice["capped"] == 0);
+    const double cap = 10 * run.target.index_select(0, at::tensor(run.chosen.split.train, at::kLong)).std().item<double>();
+    CHECK(fitted.uncertainty.settings.cap.value() == doctest::Approx(cap).epsilon(0.01));   // ten standard deviations
     CHECK(choice["curve"].size() == 7);
     CHECK(choice["curve"][4][name] == choice[name]);   // coverage 0.9
     CHECK(choice["curve"][0][name] < choice["curve"][5][name]);
