@@ -72,6 +72,9 @@ void check(const cli::Context& context, const Options& o) {
   if (o.finish && o.resume == "never") throw Error(Exit::kUsage, "--finish", "has no answers to make do with where --resume never sets them aside", "leave one out");
   if (o.port && name != "page") throw Error(Exit::kUsage, "--port", "is for --ask page");
   if (o.mode == "pairs" || o.mode == "rating") refuse_if_set(context, {"per-page"}, "--mode " + o.mode);
+  const bool screen = name == "page" || name == "tty";
+  if (o.mode == "single" && !screen) refuse_if_set(context, {"per-page"}, "--ask " + name + " and --mode single");
+  if (name == "oracle" || name == "file") refuse_if_set(context, {"question"}, "--ask " + name + ", which reads no question");
   if (o.mode == "rank" && o.per_page == 1) throw Error(Exit::kUsage, "--per-page", "is 1: a single item has no order", "give 2 or more");
   if (o.choose == "all") refuse_if_set(context, {"count"}, "--choose all");
   if (o.choose != "uncertain") refuse_if_set(context, {"by"}, "--choose " + o.choose);
@@ -83,7 +86,7 @@ int serve(const Options& o) {
   install_stop_handlers();
   set_time_limit(o.time_limit);
   auto asker = make_asker(o.ask, {.port = o.port});
-  const bool done = serve_spool(o.serve_spool, *asker, questions_on_screen({.ask = o.ask, .per_page = o.per_page}, true), o.once);
+  const bool done = serve_spool(o.serve_spool, *asker, [&](bool pictures) { return questions_on_screen({.ask = o.ask, .per_page = o.per_page}, pictures); }, o.once);
   asker->finish(done, done ? "Thank you." : "All of it saved.");
   asker.reset();
   if (!done) throw Error(Exit::kTryAgain, o.serve_spool, "stopped, and all answers are in it", "run the same command again to go on");

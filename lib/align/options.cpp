@@ -40,7 +40,7 @@ bool is_tdpo(const FinetuneOptions& o) { return o.method == "tdpo" || o.method =
 
 double learning_rate(const FinetuneOptions& o) {
   if (is_papa(o))
-    return o.lr.value_or(o.papa.preset == "safe" ? 1e-3 : 1e-5);
+    return o.lr.value_or(o.papa.preset == "safe" && !o.full ? 1e-3 : 1e-5);
   return o.lr.value_or(o.method == "drakes" ? 1e-4 : is_tdpo(o) ? 3e-4 : 1e-3);
 }
 double decay(const FinetuneOptions& o) { return o.weight_decay.value_or(has_path_kl(o) || o.method == "drakes" || is_papa(o) ? 0.0 : 1e-4); }
@@ -104,6 +104,8 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
     refuse_if_set(was_set, {"share-start"}, "with --step, whose samples say it themselves");
   if (o.ask.step)
     refuse_if_set(was_set, asking, "with --step, whose answers were asked for elsewhere");
+  if (o.ask.step && o.keep == "best-gold")
+    throw Error(Exit::kUsage, "--keep", "best-gold does not go with --step: the next round would go on from other weights than were asked about", "leave it out");
   if (o.ask.mode.empty())
     o.ask.mode = pairs ? "pairs" : "single";
   if (!pairs && (o.ask.mode == "pairs" || o.ask.mode == "rank"))
@@ -116,8 +118,13 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
     throw Error(Exit::kUsage, "--choose", "uncertain is for papa and epapa", "random, or diverse");
   if (o.ask.choose == "random" && !o.ask.step)
     refuse_if_set(was_set, {"choose-features"}, "with --choose random");
+  const std::string asker = o.ask.step ? "" : feedback::asker_name(o.ask.who);
   if (o.ask.who != "page")
     refuse_if_set(was_set, {"port"}, "without --ask page");
+  if (asker == "oracle" || asker == "file")
+    refuse_if_set(was_set, {"question"}, "with --ask " + asker + ", which reads no question");
+  if (!o.ask.step && o.ask.mode == "single" && asker != "page" && asker != "tty")
+    refuse_if_set(was_set, {"per-page"}, "with --ask " + asker + " and --mode single");
   if (o.monitor_every == 0)
     refuse_if_set(was_set, {"reward"}, with + " and --monitor-every 0: nothing watches it");
   if (o.ask.candidates > 0) {
@@ -146,7 +153,7 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
 
 void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& was_set) {
   o.batch_size = o.rows_at_once.value_or(o.batch_size);
-  o.sampler_steps = o.chain_steps.value_or(o.sampler_steps);
+  o.sampler_steps = o.chain_steps.value_or(has_path_kl(o) ? 50 : o.sampler_steps);  // of the path that the KL is of, published
   resolve_answers(o, was_set);
   if (!(o.eta > 0) && needs_density(o))
     throw Error(Exit::kUsage, "--eta", "policy gradients need noise in every step: at 0 a step has no density",

@@ -124,7 +124,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("epochs", &o.epochs, "rounds of sampling and updating").range(1, 1e9);
   t.add("samples-per-epoch", &o.samples_per_epoch, "samples drawn and scored each epoch").range(2, 1e7);
   t.add("batch-size", &o.rows_at_once, "rows of one network pass; affects speed and memory; default 32, for methods that learn from answers 64").range(1, 65536);
-  t.add("sampler-steps", &o.chain_steps, "steps of a sample's chain; default 20, for drakes 128").range(1, 1e5);
+  t.add("sampler-steps", &o.chain_steps, "steps of a sample's chain; default 20, for braid and strl 50, for drakes 128").range(1, 1e5);
   t.add("eta", &o.eta, "noise scale of DDIM; 1 = the variance of DDPM; 0 = none, for methods that need no density of a step").range(0.0, 1.0);
   t.add("variance", &o.variance,
         "noise of a step: posterior = DDIM's, by --eta; beta = DDPM's larger choice, and updates draw it in the last step too; auto = "

@@ -5,7 +5,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "align/registry.h"
 #include "core/error.h"
@@ -27,19 +26,17 @@ PreferenceAlignment::PreferenceAlignment(const TuningContext& context, std::stri
       rule_(papa_rule(context.options.papa)),
       range_{k, context.policy.schedule().num_train_timesteps() - 1},
       weights_(papa_timestep_weights(context.policy.schedule().alphas_cumprod(), rule_.reference)) {
-  if (k < 0 || k > range_.last)
-    throw Error(Exit::kUsage, "--papa.k", cat(k, " leaves no timestep to train on: the model has ", range_.last + 1), "a smaller one");
+  if (k < 0 || k > range_.last + 1)
+    throw Error(Exit::kUsage, "--papa.k", cat(k, " is more timesteps than the model has, which are ", range_.last + 1), "a smaller one");
 }
 
 bool PreferenceAlignment::learn_from(TuningContext&, const Judged& judged, int64_t epoch) {
-  const bool keep = rule_.replay && stored_.defined();
-  if (!keep)
-    y_.clear();
-  stored_ = keep ? at::cat({stored_, judged.stored}) : judged.stored;
-  if (keep && label_.defined() != judged.label.defined())
+  if (stored_.defined() && label_.defined() != judged.label.defined())
     throw Error(Exit::kBadInput, judged.samples.label(), "these samples and those before do not both have labels");
+  const auto behind = [](const Tensor& before, const Tensor& now) { return before.defined() ? at::cat({before, now}) : now; };
+  stored_ = behind(stored_, judged.stored);
   if (judged.label.defined())
-    label_ = keep ? at::cat({label_, judged.label}) : judged.label;
+    label_ = behind(label_, judged.label);
   for (const double y : judged.y)
     y_.push_back(y < 0 ? -y * rule_.disliked : y);
   fresh_ = static_cast<int64_t>(judged.y.size());
@@ -48,19 +45,24 @@ bool PreferenceAlignment::learn_from(TuningContext&, const Judged& judged, int64
 }
 
 std::string PreferenceAlignment::why_nothing() const {
-  const bool any = std::any_of(y_.begin(), y_.end(), [](double y) { return y != 0; });
+  if (range_.size() == 0)
+    return "no timestep is trained on (--papa.k)";
+  const auto first = rule_.replay ? y_.begin() : y_.end() - fresh_;
+  const bool any = std::any_of(first, y_.end(), [](double y) { return y != 0; });
   return any && rule_.alpha_np == 0 ? "no sample is liked, and a dislike counts nothing (--papa.alpha-np)" : "no sample is liked or disliked";
 }
 
 void PreferenceAlignment::plan_updates(int64_t epoch) {
   epoch_ = epoch;
   updates_.clear();
+  if (range_.size() == 0)
+    return;
   const int64_t all = static_cast<int64_t>(y_.size());
   std::vector<int64_t> wanted;
   for (int64_t pass = 0; pass < rule_.passes; ++pass) {
     if (!rule_.replay) {
-      for (int64_t k = 0; k < fresh_; ++k)
-        wanted.push_back(k);  // in the order of their making, as published
+      for (int64_t row = all - fresh_; row < all; ++row)
+        wanted.push_back(row);  // in the order of their making, as published
       continue;
     }
     Philox random(options().seed, Stream::kRolloutOrder, static_cast<uint64_t>(epoch), static_cast<uint32_t>(pass));
@@ -140,27 +142,36 @@ UpdateLog PreferenceAlignment::accumulate_gradients(TuningContext& context, int6
   return log;
 }
 
-bool PreferenceAlignment::has_diverged(TuningContext& context, int64_t, UpdateLog& log) {
-  std::vector<int64_t> liked;
-  for (int64_t row = static_cast<int64_t>(y_.size()) - 1; row >= 0 && static_cast<int64_t>(liked.size()) < kGuardSamples; --row)
-    if (y_[static_cast<size_t>(row)] > 0)
-      liked.push_back(row);
-  if (liked.empty())
-    return false;
+std::optional<double> PreferenceAlignment::error_to_base(const NoisedSamples& noised, bool liked) const {
+  std::vector<int64_t> last;
+  for (int64_t row = static_cast<int64_t>(y_.size()) - 1; row >= 0 && static_cast<int64_t>(last.size()) < kGuardSamples; --row)
+    if (const double y = y_[static_cast<size_t>(row)]; y != 0 && (y > 0) == liked)
+      last.push_back(row);
+  if (last.empty() || range_.size() == 0)
+    return std::nullopt;
   const at::NoGradGuard no_grad;
-  const NoisedSamples noised(context, stored_, label_, without_class());
   double own = 0, base = 0;
-  for (size_t k = 0; k < liked.size(); ++k) {
+  for (size_t k = 0; k < last.size(); ++k) {
     const int64_t draw = kGuardDraw + static_cast<int64_t>(k);
     const std::vector<int64_t> t = draw_timesteps(range_.first, range_.last, kGuardTimesteps, options().seed, draw);
-    const NoisedRows rows = noised.at_levels(std::vector<int64_t>(t.size(), liked[k]), t, std::vector<int64_t>(t.size(), draw));
+    const NoisedRows rows = noised.at_levels(std::vector<int64_t>(t.size(), last[k]), t, std::vector<int64_t>(t.size(), draw));
     const Tensor weight = at::tensor(weights_, at::kDouble).index_select(0, at::tensor(t, at::kLong));
     const auto sum_of = [&](const Tensor& noise) { return (weight * mean_square_gap(noise, rows.eps).to(at::kCPU, at::kDouble)).sum().item<double>(); };
     own += sum_of(noised.noise(rows));
     base += sum_of(noised.base_noise(rows));
   }
-  log.set("error_liked_to_base", own / base);
-  return !(own <= rule_.guard * base);
+  return own / base;
+}
+
+bool PreferenceAlignment::has_diverged(TuningContext& context, int64_t, UpdateLog& log) {
+  const NoisedSamples noised(context, stored_, label_, without_class());
+  const std::optional<double> liked = error_to_base(noised, true), disliked = error_to_base(noised, false);
+  if (liked)
+    log.set("error_liked_to_base", *liked);
+  if (disliked)
+    log.set("error_disliked_to_base", *disliked);
+  const std::optional<double>& guarded = liked ? liked : disliked;  // before the first like nothing else tells a ruined model
+  return guarded && !(*guarded <= rule_.guard);
 }
 
 void PreferenceAlignment::save(nn::Checkpoint& checkpoint, bool) const {

@@ -1,6 +1,7 @@
 // PAPA and EPAPA: one class, which differ in the timesteps that are trained on and in who samples the rest.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ class PreferenceAlignment : public OnlineMethod {
   int64_t updates_per_epoch() const override { return static_cast<int64_t>(updates_.size()); }
   UpdateLog accumulate_gradients(TuningContext& context, int64_t epoch, int64_t index) override;
   bool takes_back() const override { return rule_.guard > 0; }
-  /// Whether the error S of the liked samples is rule.guard times the base model's: on at most 16 of them, the last, at 8 timesteps.
+  /// Whether the error S of the liked samples is rule.guard times the base model's; of the disliked ones while none was liked yet.
   bool has_diverged(TuningContext& context, int64_t epoch, UpdateLog& log) override;
   void save(nn::Checkpoint& checkpoint, bool collected) const override;
   void restore(const nn::Checkpoint& checkpoint, bool collected) override;
@@ -30,15 +31,17 @@ class PreferenceAlignment : public OnlineMethod {
   std::string why_nothing() const override;
 
  private:
-  /// The samples of each optimiser step of a round: rows of the buffer. A function of the seed, the round and the buffer.
+  /// The samples of each optimiser step of a round: rows of the buffer. A function of the seed, the round and the answers so far.
   void plan_updates(int64_t epoch);
+  /// S of the last samples that were liked, or disliked, as a multiple of the base model's: at most 16 of them, at 8 timesteps each.
+  std::optional<double> error_to_base(const NoisedSamples& noised, bool liked) const;
 
   PapaRule rule_;
   TimestepRange range_;
   std::vector<double> weights_;                 // of timesteps
-  Tensor stored_, label_;                       // the buffer: [N,*space.shape], [N] int64 or undefined
+  Tensor stored_, label_;                       // of all answers so far, replayed or not: [N,*space.shape], [N] int64 or undefined
   std::vector<double> y_;                       // [N]
-  int64_t fresh_ = 0;                           // rows at the buffer's end that are this round's
+  int64_t fresh_ = 0;                           // of these, the last, that are this round's
   int64_t epoch_ = 0;
   std::vector<std::vector<int64_t>> updates_;
 };

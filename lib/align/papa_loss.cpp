@@ -28,6 +28,14 @@ PapaRule papa_rule(const PapaOptions& o) {
   rule.passes = o.passes.value_or(safe ? 10 : 1);
   rule.guard = o.guard.value_or(safe ? 3.0 : 0.0);
   rule.disliked = o.disliked == "0" ? 0.0 : -1.0;
+  const auto idle = [](const char* option, const std::string& why) { throw Error(Exit::kUsage, option, "has no effect " + why, "leave it out"); };
+  const bool disliked = rule.alpha_np > 0 && rule.disliked != 0;
+  if (o.neg_cap.value_or(0) > 0 && !disliked)
+    idle("--papa.neg-cap", rule.disliked == 0 ? "with --papa.disliked 0" : "where --papa.alpha-np is 0");
+  if (o.alpha_np.value_or(0) > 0 && rule.disliked == 0)
+    idle("--papa.alpha-np", "with --papa.disliked 0");
+  if (!o.qpde_on.empty() && rule.gamma == 0)
+    idle("--papa.qpde-on", "with --papa.gamma 0");
   return rule;
 }
 

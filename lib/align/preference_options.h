@@ -86,7 +86,7 @@ inline void describe(OptionTable& t, PapaOptions& o) {
   t.group("Methods papa, epapa");
   t.add("papa.preset", &o.preset,
         "values of the options below that are not given: safe; parity = the published values with its slips mended; reference = the "
-        "published code bit for bit")
+        "loss and order of the published code, slips included; see plumb-methods(7)")
       .one_of({"safe", "parity", "reference"});
   t.add("papa.alpha", &o.alpha, "weight of the denoising error of liked samples; 0.1").range(0.0, 1e9);
   t.add("papa.alpha-np", &o.alpha_np, "weight of minus that of disliked ones, which has no bound; parity 0.1, safe 0").range(0.0, 1e9);

@@ -175,7 +175,8 @@ RunEnd Trainer::run() {
         files_.after_epoch(epoch_);
     }
     const bool last = epoch_ == context_.options.epochs;
-    pending_monitor_ = (step_ > before && monitor_due()) || (last && monitor_ != nullptr);
+    // One round of many (--step) has no end of its own, so that a loop of them evaluates when one command does.
+    pending_monitor_ = (step_ > before && monitor_due()) || (last && monitor_ != nullptr && !context_.options.ask.step);
     if (!close_step())
       return interrupted();
     const bool done = last || !stopped_by_.empty();
@@ -268,7 +269,8 @@ void Trainer::go_on_from(const nn::Checkpoint& checkpoint) {
   index_ = state.at("index").get<int64_t>();
   step_ = state.at("step").get<int64_t>();
   collected_ = state.at("collected").get<bool>();
-  pending_monitor_ = state.at("pending_monitor").get<bool>() && monitor_ != nullptr;
+  const bool monitored = state.contains("monitor");
+  pending_monitor_ = monitor_ != nullptr && (!monitored || state.at("pending_monitor").get<bool>());
   record_ = state.at("record");
   stopped_by_ = state.at("stopped_by").get<std::string>();
   seconds_ = state.at("seconds").get<double>();
@@ -289,7 +291,9 @@ void Trainer::go_on_from(const nn::Checkpoint& checkpoint) {
   good_ = on_device("good/");
   good_optimizer_ = checkpoint.with_prefix("good_adamw/");
   method_.restore(checkpoint, collected_);
-  if (monitor_ != nullptr)
+  if (method_.takes_back() && good_.empty())
+    remember();
+  if (monitor_ != nullptr && monitored)
     monitor_->restore(checkpoint);
 }
 

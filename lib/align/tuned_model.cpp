@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace plumb::align {
 namespace {
@@ -25,6 +26,9 @@ TunedModel::TunedModel(const io::Manifest& base, const FinetuneOptions& o, at::D
       base_below_(align::base_below(o, model_.schedule.value("num_train_timesteps", int64_t{0}))) {
   if (model_.denoiser->takes_value())
     throw Error(Exit::kUsage, base.label(), "tuning of value-conditional models is not offered", "pretrain --condition class or none makes one that can be tuned");
+  if (const int64_t below = base.json().at("model").value("base_below", int64_t{0}); below > 0)
+    throw Error(Exit::kUsage, base.label(), cat("draws its steps below timestep ", below, " by the model that it was tuned from (epapa), and tuning such a pair is not offered"),
+                "go on with --step, or start from that model");
   if (base.json().at("model").contains("lora") && !full_ && !merge_)
     throw Error(Exit::kUsage, base.label(), "is an adapter itself, and adapters do not stack",
                 "add --merge to write a whole model");

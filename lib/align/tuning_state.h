@@ -19,7 +19,7 @@ struct TuningStart {
 };
 
 /// `given` itself; with --step, if it carries a state, the model that it was tuned from and that state. Throws Error(kUsage) if the state
-/// is of another method or of other weights than `options` train, Error(kBadInput) if the base model is gone.
+/// is of another method, of other weights or evaluations, was ended by a rule that still holds, or is of an epapa with another K; Error(kBadInput) if the base model is gone.
 TuningStart tuning_start(const io::Manifest& given, const FinetuneOptions& options);
 
 /// Adds /tuning: the optimiser's moments, the answers so far, counters. `state`: Trainer::state().

@@ -17,6 +17,7 @@ namespace {
 
 constexpr int64_t kMostPairs = 1'000'000;          // of --choose all
 constexpr uint32_t kSidesStep = 0x80000000u;       // of (seed, kShuffle): below it, orders of the items
+constexpr uint32_t kRestStep = kSidesStep - 1;     // of the sets that were not had when half of all were
 
 int64_t size_of_question(const PlanOptions& o) {
   return o.mode == Mode::kPairs ? 2 : o.mode == Mode::kRank ? o.set_size : 1;
@@ -63,25 +64,38 @@ Plan within_groups(const PlanOptions& o, int64_t count, int64_t g) {
   return sets;
 }
 
-Plan in_random_order(const PlanOptions& o, const Plan& questions, int64_t n) {
+Plan in_random_order(const PlanOptions& o, const Plan& questions, int64_t n, uint32_t round) {
   Plan plan;
-  const std::vector<int64_t> order = shuffled(o, static_cast<int64_t>(questions.size()), 0);
+  const std::vector<int64_t> order = shuffled(o, static_cast<int64_t>(questions.size()), round);
   for (int64_t k = 0; k < n; ++k) plan.push_back(questions[static_cast<size_t>(order[static_cast<size_t>(k)])]);
   return plan;
 }
 
-/// Cuts orders of the items into questions of g items, one order after the other, leaving out sets that were had.
-Plan random_questions(const PlanOptions& o, int64_t count, int64_t g, int64_t n) {
+/// Cuts orders of the items into questions of g items, one order after the other, leaving out sets that were had. From half of all
+/// `there_are` on, the rest in a random order: drawing until all are had would take long.
+Plan random_questions(const PlanOptions& o, int64_t count, int64_t g, int64_t n, double there_are) {
   Plan plan;
   std::set<std::vector<int64_t>> had;
-  for (uint32_t round = 0; static_cast<int64_t>(plan.size()) < n; ++round) {
+  const bool many = g > 1 && static_cast<double>(n) > there_are / 2;
+  if (many && there_are > static_cast<double>(kMostPairs)) {
+    throw Error(Exit::kUsage, "--count", cat(n, " is more than half of the ", there_are, " sets there are"), "ask for fewer");
+  }
+  const int64_t drawn = many ? static_cast<int64_t>(there_are / 2) : n;
+  for (uint32_t round = 0; static_cast<int64_t>(plan.size()) < drawn; ++round) {
     const std::vector<int64_t> order = shuffled(o, count, round);
-    for (int64_t k = 0; k + g <= count && static_cast<int64_t>(plan.size()) < n; k += g) {
+    for (int64_t k = 0; k + g <= count && static_cast<int64_t>(plan.size()) < drawn; k += g) {
       std::vector<int64_t> question(order.begin() + k, order.begin() + k + g), set = question;
       std::sort(set.begin(), set.end());
       if (had.insert(set).second) plan.push_back(std::move(question));
     }
   }
+  if (!many) return plan;
+  Plan rest;
+  for (auto& set : every_set(count, g)) {
+    if (!had.count(set)) rest.push_back(std::move(set));
+  }
+  const Plan more = in_random_order(o, rest, n - drawn, kRestStep);
+  plan.insert(plan.end(), more.begin(), more.end());
   return plan;
 }
 
@@ -174,16 +188,13 @@ Plan make_plan(const PlanOptions& o, int64_t count, const std::vector<float>& po
   }
   Plan plan;
   if (grouped) {
-    plan = in_random_order(o, groups, n);
+    plan = in_random_order(o, groups, n, 0);
   } else if (o.choose == "diverse") {
     Philox random(o.seed, Stream::kShuffle, 0, 0);
     const std::vector<int64_t> order = farthest_points(points, count, n * g, static_cast<int64_t>(random.below(static_cast<uint64_t>(count))));
     for (int64_t k = 0; k < n; ++k) plan.emplace_back(order.begin() + k * g, order.begin() + (k + 1) * g);
-  } else if (g > 1 && static_cast<double>(n) > there_are / 2) {  // drawing until all are had would take long
-    if (there_are > static_cast<double>(kMostPairs)) throw Error(Exit::kUsage, "--count", cat(n, " is more than half of the ", there_are, " sets there are"), "ask for fewer");
-    plan = in_random_order(o, every_set(count, g), n);
   } else {
-    plan = random_questions(o, count, g, n);
+    plan = random_questions(o, count, g, n, there_are);
   }
   if (o.repeats > 0) plan = with_repeats(o, plan);
   for (size_t q = 0; q < plan.size() && g > 1; ++q) {

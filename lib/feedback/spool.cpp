@@ -128,7 +128,7 @@ void SpoolAnswers::undo() {
 
 void SpoolAnswers::quit() { send({{"quit", true}}); }
 
-bool serve_spool(const std::string& folder, Asker& asker, int64_t per_screen, bool once) {
+bool serve_spool(const std::string& folder, Asker& asker, const std::function<int64_t(bool pictures)>& per_screen, bool once) {
   std::string served;
   if (!fs::exists(folder)) log::info(folder, " is not there yet: waiting for a command with --ask spool:", folder);
   for (;;) {
@@ -141,7 +141,12 @@ bool serve_spool(const std::string& folder, Asker& asker, int64_t per_screen, bo
     SpoolQuestions source(folder, *session);
     SpoolAnswers answers(folder, *session);
     log::info("session ", session->id, ": ", answers.next(), " of ", session->total, " answered");
-    const End end = ask_all(source, asker, answers, per_screen);
+    const int64_t next = answers.next();
+    while (next < session->total && !source.ready(next)) {
+      if (!asker.idle("Waiting for questions.", kPollSeconds)) return false;
+    }
+    const bool pictures = next < session->total && !source.question(next).tiles.front().png.empty();
+    const End end = ask_all(source, asker, answers, per_screen(pictures));
     if (end == End::kQuit) answers.quit();
     if (end != End::kAll) return false;
     served = session->id;

@@ -9,6 +9,7 @@
 // A command that is killed between writing down an event and removing its file finds it again; the event is then recognised, since
 // its "first" is not `next` any more, and dropped.   SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -69,7 +70,7 @@ class SpoolAnswers : public AnswerSink {
 };
 
 /// Serves the sessions of a folder, one after the other, until the person quits, a stop is asked for, or, with `once`, the first is
-/// done. False: questions are left open, or a stop was asked for.
-bool serve_spool(const std::string& folder, Asker& asker, int64_t per_screen, bool once);
+/// done. `per_screen`: how many questions are shown at once, of pictures or others. False: questions are left open, or a stop was asked for.
+bool serve_spool(const std::string& folder, Asker& asker, const std::function<int64_t(bool pictures)>& per_screen, bool once);
 
 }  // namespace plumb::feedback

@@ -120,10 +120,13 @@ class Oracle : public Asker {
   double standing(int64_t item) const { return thresholded_ ? (likes(item) ? 1 : 0) : value(item); }
   /// The draw of an item, or of two: a function of the seed and of their numbers among all samples, so that neither order nor budget
   /// changes it.
-  bool errs(int64_t item, uint32_t other = 0) const {
-    return Philox(spec_.seed, Stream::kLabelNoise, static_cast<uint64_t>(first_item_ + item), other).uniform() < spec_.error;
+  bool errs(int64_t item) const { return drawn(first_item_ + item, 0); }
+  bool errs_between(int64_t a, int64_t b) const {
+    return drawn(first_item_ + std::min(a, b), static_cast<uint32_t>(first_item_ + std::max(a, b)) + 1);
   }
-  bool errs_between(int64_t a, int64_t b) const { return errs(std::min(a, b), static_cast<uint32_t>(std::max(a, b)) + 1); }
+  bool drawn(int64_t item, uint32_t other) const {
+    return Philox(spec_.seed, Stream::kLabelNoise, static_cast<uint64_t>(item), other).uniform() < spec_.error;
+  }
 
   Answer answer(Mode mode, const std::vector<int64_t>& items) const {
     Answer answer;

@@ -8,6 +8,7 @@
 
 #include "../io/scratch.h"
 #include "align/papa.h"
+#include "align/trainer.h"
 #include "align/tuning_state.h"
 #include "core/error.h"
 #include "toy.h"
@@ -35,7 +36,7 @@ FinetuneOptions options_of(const std::string& method) {
 
 /// A toy whose first eight samples, drawn by itself, were judged: the even ones are liked, or better than the next.
 struct Judgement {
-  explicit Judgement(const FinetuneOptions& o) : toy(o) {
+  explicit Judgement(const FinetuneOptions& o, const std::vector<float>& y = {1, -1, 1, -1, 1, -1, 1, -1}) : toy(o) {
     RolloutRequest request;
     request.items = {0, 1, 2, 3, 4, 5, 6, 7};
     request.seed = o.seed;
@@ -52,7 +53,6 @@ struct Judgement {
     const io::Manifest of_samples = io::commit_artefact(
         samples, io::Manifest(io::Json{{"format", "plumb/1"}, {"kind", "samples"}, {"count", 8}, {"space", space}, {"seed", o.seed}, {"first", 0}, {"share_start", o.ask.share_start}}));
     io::H5Writer feedback(folder / "feedback.h5");
-    const std::vector<float> y{1, -1, 1, -1, 1, -1, 1, -1};
     const std::vector<int64_t> all{0, 1, 2, 3, 4, 5, 6, 7}, rater(8, 0);
     if (o.ask.mode == "single") {
       feedback.write("item", io::Type::kI64, {8}, all.data());
@@ -242,6 +242,72 @@ TEST_SUITE("online") {
     j.toy.disturb(3.0);
     CHECK(j.toy.method->has_diverged(j.toy.context, 0, log));
     CHECK(log.values().at("error_liked_to_base") > 3);
+    CHECK(log.values().at("error_disliked_to_base") > 3);
+  }
+
+  TEST_CASE("the guard sees a ruined model in a round without a like: by likes of earlier rounds, before any by the dislikes") {
+    FinetuneOptions o = options_of("papa");
+    o.papa.replay = "none";
+    Judgement before(o), never(o, {-1, -1, -1, -1, -1, -1, -1, -1});
+    REQUIRE(before.toy.method->collect(before.toy.context, 0));
+    before.asking.answers = never.asking.answers;
+    REQUIRE(before.toy.method->collect(before.toy.context, 1));
+    REQUIRE(never.toy.method->collect(never.toy.context, 0));
+    CHECK(never.toy.method->updates_per_epoch() == 0);  // safe: a dislike has no loss
+    for (Judgement* j : {&before, &never}) {
+      UpdateLog log;
+      CHECK_FALSE(j->toy.method->has_diverged(j->toy.context, 0, log));
+      CHECK(log.values().count("error_liked_to_base") == (j == &before ? 1 : 0));
+      j->toy.disturb(3.0);
+      CHECK(j->toy.method->has_diverged(j->toy.context, 0, log));
+    }
+  }
+
+  TEST_CASE("without replay a round learns from its own answers, and all of them are kept") {
+    FinetuneOptions o = options_of("papa");
+    o.papa.replay = "none";
+    o.papa.passes = 1;
+    Judgement twice(o), once(o, {-1, 1, -1, 1, -1, -1, -1, -1});
+    REQUIRE(twice.toy.method->collect(twice.toy.context, 0));
+    CHECK(twice.toy.method->updates_per_epoch() == 4);
+    twice.asking.answers = once.asking.answers;
+    REQUIRE(twice.toy.method->collect(twice.toy.context, 0));
+    REQUIRE(once.toy.method->collect(once.toy.context, 0));
+    CHECK(twice.toy.method->updates_per_epoch() == 2);
+    CHECK(at::equal(twice.gradient(1), once.gradient(1)));
+    nn::Checkpoint kept;
+    twice.toy.method->save(kept, false);
+    CHECK(kept.tensor("papa/stored").size(0) == 16);
+    CHECK(kept.state["papa"]["y"].size() == 16);
+  }
+
+  TEST_CASE("epapa with K = T: all of the chain is the base model's, and nothing is trained") {
+    Judgement j(options_of("epapa"));
+    const int64_t T = j.toy.policy.schedule().num_train_timesteps();
+    PreferenceAlignment all(j.toy.context, "epapa", T);
+    REQUIRE(all.collect(j.toy.context, 0));
+    CHECK(all.updates_per_epoch() == 0);
+    UpdateLog log;
+    CHECK_FALSE(all.has_diverged(j.toy.context, 0, log));
+    CHECK_THROWS_AS(PreferenceAlignment(j.toy.context, "epapa", T + 1), Error);
+  }
+
+  TEST_CASE("a state from before there was a guard, or a monitor, is gone on from") {
+    FinetuneOptions o = options_of("papa");
+    o.papa.guard = 0.0;
+    o.epochs = 1;
+    Judgement without(o);
+    Trainer first(without.toy.context, *without.toy.method, nullptr, {});
+    first.run();
+    o.papa.guard = 1e-3;  // the very next round is taken back
+    o.epochs = 2;
+    Judgement with(o);
+    Trainer second(with.toy.context, *with.toy.method, nullptr, {});
+    second.go_on_from(first.state());
+    second.run();
+    CHECK(second.summary().at("epochs_taken_back") == 1);
+    for (size_t k = 0; k < first.weights().size(); ++k)
+      CHECK(at::equal(first.weights()[k].second, second.weights()[k].second));
   }
 
   TEST_CASE("heads that saw the same answers agree where these are, and disagree far away") {

@@ -265,7 +265,7 @@ TEST_SUITE("spool") {
     const std::string folder = scene.folder / "spool";
     const auto person = [&](std::vector<Reply> replies) {
       Scripted asker(std::move(replies));
-      return serve_spool(folder, asker, 3, true);
+      return serve_spool(folder, asker, [](bool) { return 3; }, true);
     };
     End end = End::kAll;
     std::vector<double> got;

@@ -43,6 +43,8 @@ TEST_SUITE("plan") {
     CHECK(every.size() == 190);
     CHECK(as_sets(every).size() == 190);
     CHECK(as_sets(plan_of(Mode::kPairs, "random", 20, 180)).size() == 180);
+    const Plan fewer = plan_of(Mode::kPairs, "random", 20, 90), more = plan_of(Mode::kPairs, "random", 20, 181);
+    CHECK(Plan(more.begin(), more.begin() + 90) == fewer);  // a smaller budget is the beginning, also beyond half of all
     const Plan many = plan_of(Mode::kPairs, "all", 80);
     const auto swapped = std::count_if(many.begin(), many.end(), [](const auto& p) { return p[0] > p[1]; });
     CHECK(std::abs(static_cast<double>(swapped) / 3160 - 0.5) < 4 * 0.5 / std::sqrt(3160.0));  // 4 s.e. of 3160 throws
