@@ -48,7 +48,7 @@ struct DiversityOptions {
       .metavar("CLASS,...");
   t.add("class-coverage.classifier", &o.settings.class_coverage.classifier, "metric class-coverage: the classifier that says of which class an item is; by default the feature network").metavar("FILE.h5").file();
   t.add("seed", &o.seed, "seed of the resamples");
-  plumb::cli::describe_common(t, o.common, {.precision = false});
+  plumb::cli::describe_common(t, o.common, {.printed = true, .precision = false});
 }
 
 }  // namespace

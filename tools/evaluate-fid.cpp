@@ -39,7 +39,7 @@ struct EvaluateOptions {
   t.add("prdc.density-k", &o.settings.prdc.density_k, "neighbours of density and coverage").range(1, 1000);
   t.add("inception-score.splits", &o.settings.inception_score.splits, "splits of split_mean and split_std").range(1, 1000);
   t.add("seed", &o.seed, "seed of the random subsets");
-  plumb::cli::describe_common(t, o.common, {.precision = false});
+  plumb::cli::describe_common(t, o.common, {.printed = true, .precision = false});
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ void describe_common(OptionTable& t, CommonOptions& o, const CommonSet& set) {
   }
   t.group("Output");
   if (set.output) {
-    t.add("output", &o.output, "file to write; by default KIND.h5 in this folder").short_name('o').file().runtime();
+    t.add("output", &o.output, set.printed ? "file to write as well (FILE.json); without it the manifest is printed only" : "file to write; by default KIND.h5 in this folder").short_name('o').file().runtime();
     t.add("force", &o.force, "replace a file that is not an earlier output of this kind").runtime();
   }
   if (set.compress) {

@@ -42,6 +42,7 @@ struct CommonOptions {
 struct CommonSet {
   bool input = true;       ///< reads an artefact from the positional argument or stdin
   bool output = true;
+  bool printed = false;    ///< what is made is printed, and a file of it is made only if one is named
   bool tensors = true;     ///< --device, --precision, -j
   bool precision = true;   ///< --precision among them
   bool log = false;        ///< --log

@@ -132,7 +132,9 @@ def fields_roff(rule, depth=0):
         inner = schema_text(inner)
         kind = type_text(inner) + (", required" if name in required else "")
         out += [".TP", f"\\fB{roff(name)}\\fR" + (f" ({roff(kind)})" if kind else "")]
-        out.append(roff(inner.get("description", "See above.")))
+        if "description" not in inner:
+            sys.exit(f"docs: a schema says nothing of its field '{name}'")
+        out.append(roff(inner["description"]))
         item = schema_text(inner["items"]) if inner.get("type") == "array" and "items" in inner else inner
         if item.get("properties") and depth < 3:
             out += [".RS", *fields_roff(item, depth + 1), ".RE"]
