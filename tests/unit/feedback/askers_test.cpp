@@ -1,6 +1,8 @@
 // exec, file, oracle, spool: whoever answers without being a person at this machine.   SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 #include <filesystem>
+#include <map>
+#include <set>
 #include <thread>
 
 #include "core/signals.h"
@@ -120,6 +122,22 @@ TEST_SUITE("oracle") {
     }
     CHECK(ties == 40);
     check_rate(turned / decided, 0.2, decided);
+  }
+
+  TEST_CASE("the error of a pair is that of its two samples, however these were cut into files") {
+    std::map<std::set<int64_t>, double> whole, part;
+    for (const int64_t first : {0, 10}) {
+      Scene scene(first == 0 ? 20 : 10, Mode::kPairs, "all", 0, first);
+      const io::Manifest scores = make_scores(scene.folder / "scores.h5", scene.samples, [&](int64_t i) { return static_cast<float>(first + i); });
+      AnswerLog log(scene.record(), scene.session, "r", "x");
+      ask_all(*scene.questions, *make_asker("oracle:reward=r,error=0.5,seed=1", scene.input(&scores)), log, 9);
+      for (const LoggedAnswer& a : log.standing()) {
+        const double first_is_better = a.items[0] < a.items[1] ? a.answer.y : -a.answer.y;
+        (first == 0 ? whole : part)[{first + a.items[0], first + a.items[1]}] = first_is_better;
+      }
+    }
+    REQUIRE(part.size() == 45);
+    for (const auto& [pair, y] : part) CHECK(whole.at(pair) == y);
   }
 
   TEST_CASE("rank: best first, ties shared") {
@@ -265,7 +283,11 @@ TEST_SUITE("spool") {
     const std::string folder = scene.folder / "spool";
     const auto person = [&](std::vector<Reply> replies) {
       Scripted asker(std::move(replies));
-      return serve_spool(folder, asker, [](bool) { return 3; }, true);
+      const auto three = [](bool pictures) {
+        CHECK(pictures);
+        return 3;
+      };
+      return serve_spool(folder, asker, three, true);
     };
     End end = End::kAll;
     std::vector<double> got;

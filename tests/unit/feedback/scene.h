@@ -12,8 +12,8 @@ namespace plumb::test {
 using namespace plumb::feedback;
 using io::Json;
 
-/// n grey 2x2 images, item i of label i % classes, pixel value i % 256, as samples with a manifest.
-inline io::Manifest make_samples(const std::string& path, int64_t n, int64_t classes = 10) {
+/// n grey 2x2 images, item i of label i % classes, pixel value i % 256, as samples number `first` and on of some seed, with a manifest.
+inline io::Manifest make_samples(const std::string& path, int64_t n, int64_t classes = 10, int64_t first = 0) {
   io::H5Writer file(path);
   std::vector<uint8_t> pixels;
   std::vector<int64_t> labels;
@@ -23,7 +23,7 @@ inline io::Manifest make_samples(const std::string& path, int64_t n, int64_t cla
   }
   file.write("images", io::Type::kU8, {n, 1, 2, 2}, pixels.data());
   file.write("label", io::Type::kI64, {n}, labels.data());
-  return io::commit_artefact(file, io::Manifest(Json{{"format", "plumb/1"}, {"kind", "samples"}, {"count", n}, {"space", {{"type", "image"}, {"shape", {1, 2, 2}}}}}));
+  return io::commit_artefact(file, io::Manifest(Json{{"format", "plumb/1"}, {"kind", "samples"}, {"count", n}, {"first", first}, {"space", {{"type", "image"}, {"shape", {1, 2, 2}}}}}));
 }
 
 /// Scores of the samples: reward/r of item i is value(i).
@@ -38,8 +38,8 @@ io::Manifest make_scores(const std::string& path, const io::Manifest& samples, c
 
 /// Samples, a plan and its questions.
 struct Scene {
-  explicit Scene(int64_t n, Mode mode = Mode::kSingle, const std::string& choose = "random", int64_t budget = 0)
-      : samples(make_samples(folder / "samples.h5", n)), items(samples) {
+  explicit Scene(int64_t n, Mode mode = Mode::kSingle, const std::string& choose = "random", int64_t budget = 0, int64_t first = 0)
+      : samples(make_samples(folder / "samples.h5", n, 10, first)), items(samples) {
     const PlanOptions how{mode, choose, budget, 3, 0, 1};
     const Plan plan = make_plan(how, n, choose == "diverse" ? items.points() : std::vector<float>());
     session = {mode, static_cast<int64_t>(plan.size()), items.digest(), digest_of(plan)};
