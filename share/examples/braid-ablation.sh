@@ -19,7 +19,7 @@ set -eu
 UPDATES=${UPDATES:-250 1000 3000}
 ALPHA=${ALPHA:-0.1}
 RUNS=${RUNS:-300}                 # samples of a steered arm, each of 32 chains
-settings="N COUNT LABEL_NOISE QUANTILE MEASURED ALPHA UPDATES RUNS"
+settings="N COUNT LABEL_NOISE FIT_STEPS QUANTILE MEASURED ALPHA UPDATES RUNS"
 export SEEDS $settings
 
 # arm          method  alpha    reward                                       the same on the grid: F C G

@@ -16,7 +16,7 @@ set -eu
 . "$(dirname "$0")/braid-common.sh"
 ALPHAS=${ALPHAS:-0.05 0.1 0.2 0.5 1}
 UPDATES=${UPDATES:-1000}
-settings="N COUNT LABEL_NOISE QUANTILE MEASURED ALPHAS UPDATES"
+settings="N COUNT LABEL_NOISE FIT_STEPS QUANTILE MEASURED ALPHAS UPDATES"
 export SEEDS $settings
 
 # arm      method  reward                                     on the grid: F C G

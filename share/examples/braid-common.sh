@@ -10,10 +10,11 @@ SEEDS=${SEEDS:-1 2 3}
 N=${N:-2000}                       # offline items
 COUNT=${COUNT:-4000}               # samples that a model is measured on
 LABEL_NOISE=${LABEL_NOISE:-0.1}
+FIT_STEPS=${FIT_STEPS:-800}        # of a learned reward
 QUANTILE=${QUANTILE:-0.8}          # only labels up to this quantile are known
 MEASURED=${MEASURED:-valid}        # designs that have labels: valid, or all
 SAMPLER="--sampler ddpm --variance beta --steps 50"
-FIT="--type regressor --steps 800 --batch-size 256 --lr 3e-3 --lr-warmup 0 --weight-decay 0 --grad-clip 0 --held-out 0"
+FIT="--type regressor --steps $FIT_STEPS --batch-size 256 --lr 3e-3 --lr-warmup 0 --weight-decay 0 --grad-clip 0 --held-out 0"
 TUNE="--full --samples-per-epoch 128 --train-batch-size 128 --batch-size 128 --sampler-steps 50 --lr 2e-3 --grad-clip 1 --monitor-every 0"
 
 folders="models samples offline fits exact rows"

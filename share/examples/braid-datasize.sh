@@ -15,7 +15,7 @@ set -eu
 . "$(dirname "$0")/braid-common.sh"
 SIZES=${SIZES:-100 300 1000 3000 10000}
 ALPHA=${ALPHA:-0.1}
-settings="SIZES LABEL_NOISE QUANTILE MEASURED ALPHA"
+settings="SIZES LABEL_NOISE FIT_STEPS QUANTILE MEASURED ALPHA"
 export SEEDS $settings
 
 cells() { for seed in $SEEDS; do for n in $SIZES; do echo "$n $seed"; done; done; }

@@ -90,7 +90,7 @@ LABELS=${LABELS:-20000}            # of these, for the second classifier
 settings="ROUNDS EVERY PER_ROUND STEPS LEVELS BATCH LR COUNT SAMPLER LIKED MODEL CLASSIFIER DATA LABELS"
 export SETS SEEDS $settings
 folders="cells"
-preparing="the second classifier, and real images of the classes liked"
+preparing="the second classifier, real images of the classes liked, and how the base model does"
 fashion=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 likes="class-in:$CLASSIFIER,$LIKED"
 
@@ -102,6 +102,7 @@ prepare() {
   [ -e second.h5 ] || quietly reward-train data.h5 --network cnn --epochs 3 --labels "$LABELS" --seed 11 --held-out 0.1 -j "$JOBS" -o second.h5
   [ -e liked.h5 ] || quietly ingest "${DATA:-$fashion/train-images-idx3-ubyte.gz}" $(echo "$LIKED" | sed 's/[^,]*/--class &/g; s/,/ /g') --limit 2000 -o liked.h5
   [ -e liked-features.h5 ] || quietly evaluate-fid liked.h5 --features classifier:second.h5 --save-features liked-features.h5 -j 1
+  evaluate base "$MODEL"
 }
 # evaluate NAME MODEL: cells/NAME-classes.json and cells/NAME.json, the last to appear.
 evaluate() {
@@ -140,14 +141,11 @@ cell() {
     reward) tune "cells/$arm-$seed.h5" $common --method "$method" --reward "$likes" --epochs "$ROUNDS" --samples-per-epoch "$PER_ROUND" \
       --train-batch-size "$BATCH" --timestep-fraction 0.4 "$@" || return ;;
   esac
-  round=0
+  round=$EVERY
   while [ "$round" -le "$ROUNDS" ]; do
     from=$(printf 'cells/%s.h5.rounds/model-%04d.h5' "$arm-$seed" "$round")
-    [ "$round" != 0 ] || from=$MODEL
     [ "$round" != "$ROUNDS" ] || from=cells/$arm-$seed.h5
-    name=$arm-$seed-$round
-    [ "$round" != 0 ] || name=base
-    evaluate "$name" "$from"
+    evaluate "$arm-$seed-$round" "$from"
     round=$((round + EVERY))
   done
   step "$arm, seed $seed: done"
