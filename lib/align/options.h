@@ -162,8 +162,8 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("advantage", &o.advantage,
         "normalise rewards within each prompt (class) by its recent rewards, or over the epoch")
       .one_of({"per-prompt", "global"});
-  t.add("tracker-size", &o.tracker_size, "rewards remembered for each prompt").range(1, 1e6);
-  t.add("tracker-min", &o.tracker_min, "rewards a prompt needs before its own statistics are used").range(1, 1e6);
+  t.add("tracker-size", &o.tracker_size, "rewards remembered for each class").range(1, 1e6);
+  t.add("tracker-min", &o.tracker_min, "rewards a class needs before its own statistics are used").range(1, 1e6);
   t.add("advantage-clip", &o.advantage_clip, "largest absolute advantage; 0 = no limit; default 5, for tdpo, tdpo-r and dpok none").range(0.0, 1e6);
 
   t.group("Other rewards");

@@ -127,6 +127,7 @@ FrechetResult frechet_distance(const Gaussian& a, const Gaussian& b, const Frech
 std::optional<FrechetInfluence> frechet_influence(const Gaussian& a, const Gaussian& b, const Tensor& a_rows, const Tensor& b_rows) {
   if (!a.covariance.defined() || !b.covariance.defined()) return std::nullopt;
   const Tensor index = varying_columns(a, b);
+  if (index.size(0) == 0) return std::nullopt;  // all items of a side are the same
   const auto part = [&](const Gaussian& g) { return restrict_to(g, index).covariance; };
   const auto [lower, info] = at::linalg_cholesky_ex(part(a), false, false);
   if (info.item<int>() != 0) return std::nullopt;

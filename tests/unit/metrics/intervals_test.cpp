@@ -118,6 +118,14 @@ TEST_SUITE("interval of") {
     singular.covariance.select(1, 1).copy_(singular.covariance.select(1, 0));
     CHECK_FALSE(frechet_influence(b, singular, y, x));
   }
+  TEST_CASE("fid: of items that are all the same, without an interval") {
+    const Tensor y = features(9, 200, 4), x = at::full({200, 4}, 2.0, y.options());
+    const Gaussian a = fit_gaussian(x), b = fit_gaussian(y);
+    const FrechetResult found = frechet_distance(a, b, {}, {x}, {y});
+    CHECK(found.value == doctest::Approx((a.mean - b.mean).square().sum().item<double>() + b.trace()));
+    CHECK_FALSE(found.interval.has_value());
+  }
+
   TEST_CASE("fid: its error is the spread over fresh samples; of one side if the other's items are not known") {
     const auto distance = [](uint64_t seed, bool both) {
       const Tensor x = features(seed, 400, 6), y = features(seed + 2, 300, 6, 0.25) * 1.25;
