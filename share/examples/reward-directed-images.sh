@@ -2,12 +2,14 @@
 # reward-directed-images FOLDER: images that are asked to have a reward, from few labels (Yuan et al. 2023, "Reward-directed conditional
 # diffusion", section 5.2). The truth is a linear head on a network's features, as there: how much more an image looks like an ankle boot
 # than like a sneaker to the shipped classifier (the difference of the two logits). A reward network sees 2,000 images with noisy labels.
-# Two ways to ask for a reward inside and beyond the data's range, each in several strengths:
+# Three ways to ask for a reward inside and beyond the data's range, each in several strengths:
 #   condition  the network's opinion of all 60,000 images becomes a condition of the shipped diffusion model, which goes on training; then
 #              classifier-free guidance of that strength
 #   guide      the shipped model as it is, each step shifted by the gradient of (target - reward of the noised image)^2 / 2; the strength
 #              is in standard deviations of the reward squared
-# The table sets what the reward network thinks of the samples beside the truth. About an hour on one core, half of it training.
+#   guide_x0   the same, by the gradient of the reward of the clean image that the step predicts, and a network that saw clean images
+# The table sets what the way's reward network thinks of the samples beside the truth. About an hour and a half on one core, a third of it
+# training.
 #
 #   share/examples/reward-directed-images.sh runs/images       all cells, then table and page
 #   STEPS=400 COUNT=32 JOBS=1 share/examples/...               shorter training, fewer samples
@@ -34,7 +36,7 @@ ROWS
 SEEDS=${SEEDS:-1 2 3}                  # of the labelled images, networks and samples
 DEVICE=${DEVICE:-cpu}                  # of training and sampling
 CONDITION=${CONDITION-1 2 4}           # strengths of classifier-free guidance; 1: none
-GUIDE=${GUIDE-1 16 256}                # strengths of guidance by the gradient
+GUIDE=${GUIDE-1 16 256}                # strengths of guidance by the gradient, of both kinds
 REWARD=${REWARD:-class-logp:,9 - class-logp:,7}
 LABELLED=${LABELLED:-2000}
 NOISE=${NOISE:-0.1}                    # of the labels, in standard deviations of the reward
@@ -60,14 +62,17 @@ base() {
     mv base/truth.json.part base/truth.json
   fi
   sd=$(statistic std <base/truth.json)
-  # Each seed has labelled images of its own: a stretch of the data. The network sees them noised as the sampler's steps do.
+  # Each seed has labelled images of its own: a stretch of the data. One network sees them noised as the sampler's steps do, one as they are.
   first=$(($1 * LABELLED % 50000))
-  if ! [ -e "base/reward-$1.h5" ]; then
+  [ -e "base/labels-$1.h5" ] ||
     ingest "$images/train-images-idx3-ubyte.gz" --skip "$first" --limit "$LABELLED" -q -o "base/labelled-$1.h5" --force |
-      score --reward "truth=$REWARD" --noise "$(awk -v a="$NOISE" -v sd="$sd" 'BEGIN { print a * sd }')" --seed "$1" -j 1 -q -o "base/labels-$1.h5" --force |
-      reward-train --type regressor --noised-by "$shipped" --noised-steps "$INFERENCE" --epochs 60 --evaluate-every 100 --seed "$1" -j 1 -q \
-        -o "base/reward-$1.h5" --force >/dev/null
-  fi
+      score --reward "truth=$REWARD" --noise "$(awk -v a="$NOISE" -v sd="$sd" 'BEGIN { print a * sd }')" --seed "$1" -j 1 -q -o "base/labels-$1.h5" --force \
+        >/dev/null
+  [ -e "base/reward-$1.h5" ] ||
+    quietly reward-train "base/labels-$1.h5" --type regressor --noised-by "$shipped" --noised-steps "$INFERENCE" --epochs 60 --evaluate-every 100 --seed "$1" -j 1 \
+      -o "base/reward-$1.h5"
+  [ -e "base/clean-$1.h5" ] ||
+    quietly reward-train "base/labels-$1.h5" --type regressor --epochs 60 --evaluate-every 100 --seed "$1" -j 1 -o "base/clean-$1.h5"
   # Pseudo-labels of all images, with noise of 1 / sqrt(784) standard deviations.
   if ! [ -e "base/pseudo-$1.json" ]; then
     score base/all.h5 --reward "reward=learned:base/reward-$1.h5" --noise "$(awk -v sd="$sd" 'BEGIN { print sd / 28 }')" --seed "$1" -j 1 -q \
@@ -92,20 +97,23 @@ value() {
 
 # How each way draws: what is asked for, and how strongly, as options of sample.
 by_condition() { echo "--model base/model-$seed.h5 --class none --target $target --guidance-scale $strength"; }
-by_guide() {
+guided() {
   gamma=$(awk -v a="$strength" -v sd="$(statistic std <base/truth.json)" 'BEGIN { print a / (sd * sd) }')
-  echo "--model $shipped --class none --reward learned:base/reward-$seed.h5 --guide x_t --guide-target=$target --guide-strength $gamma"
+  echo "--model $shipped --class none --reward learned:$network --guide $1 --guide-target=$target --guide-strength $gamma"
 }
+by_guide() { guided x_t; }
+by_guide_x0() { guided x0; }
 
 # cell WAY STRENGTH SEED: a row a target.
 cell() {
-  way=$1 strength=$2 seed=$3 name=$1-$2-$3
+  way=$1 strength=$2 seed=$3 name=$1-$2-$3 network=base/reward-$3.h5
+  [ "$way" != guide_x0 ] || network=base/clean-$seed.h5
   [ ! -e "cells/$name.tsv" ] || return 0
   : >"cells/$name.part"
   for at in $(targets); do
     target=$(value "$at" "$seed")
     sample $(by_"$way") -n "$COUNT" --seed "$seed" --sampler ddim --eta 1 --steps "$INFERENCE" --device "$DEVICE" -j 1 -q -o "cells/$name-$at.h5" --force |
-      score --reward "truth=$REWARD" --reward "predicted=learned:base/reward-$seed.h5" -j 1 -q -o "cells/$name-scores.h5" --force >/dev/null || return
+      score --reward "truth=$REWARD" --reward "predicted=learned:$network" -j 1 -q -o "cells/$name-scores.h5" --force >/dev/null || return
     csv "cells/$name.csv" "cells/$name-scores.h5"
     awk -F, -v OFS='\t' -v row="$way-$strength,$seed,$at,$target" "$header"'
       { t = $at["truth"]; p = $at["predicted"]; n++; st += t; tt += t * t; sp += p; pp += p * p }
@@ -130,7 +138,7 @@ page() {
 cells() {
   for seed in $SEEDS; do
     for strength in $CONDITION; do echo "condition $strength $seed"; done
-    for strength in $GUIDE; do echo "guide $strength $seed"; done
+    for strength in $GUIDE; do echo "guide $strength $seed"; echo "guide_x0 $strength $seed"; done
   done
 }
 prepare() { for seed in $SEEDS; do base "$seed"; done; }
