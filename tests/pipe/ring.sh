@@ -58,7 +58,6 @@ expect() { echo "$figures" | awk "{ s = \$1; c = \$2; o = \$3; exit !($2) }" || 
 
 figures=$(measure ring-model.h5)
 expect "the model before" "s > 0.4 && s < 0.6 && c > 0.95 && o < 0.2"
-before=${figures%% *}
 tune safe.h5 --seed 10
 figures=$(measure safe.h5)
 expect "safe" "s >= 0.65 && c >= 0.6"
@@ -66,5 +65,7 @@ tune reference.h5 --papa.preset reference --papa.guard 3
 taken=$(sed -n 's/.*"epochs_taken_back":\([0-9]*\).*/\1/p' reference.h5.jsonl)
 [ "$taken" -gt 0 ] || fail "reference: the guard saw nothing"
 figures=$(measure reference.h5)
-expect "reference: the guard took back $taken of 30 rounds" "s < $before"
+# A dislike at full weight ruins the model, guard or not: modes are lost, or samples leave the ring. (How many are liked says less: those off it
+# that are left lie near some mode.)
+expect "reference: the guard took back $taken of 30 rounds" "c < 0.7 || o > 0.3"
 echo "3 passed"
