@@ -36,7 +36,7 @@ ROWS
 SEEDS=${SEEDS:-1 2 3}                  # of the labelled images, networks and samples
 DEVICE=${DEVICE:-cpu}                  # of training and sampling
 CONDITION=${CONDITION-1 2 4}           # strengths of classifier-free guidance; 1: none
-GUIDE=${GUIDE-1 16 256}                # strengths of guidance by the gradient, of both kinds
+GUIDE=${GUIDE-0.1 1 16 256}            # strengths of guidance by the gradient, of both kinds
 REWARD=${REWARD:-class-logp:,9 - class-logp:,7}
 LABELLED=${LABELLED:-2000}
 NOISE=${NOISE:-0.1}                    # of the labels, in standard deviations of the reward
