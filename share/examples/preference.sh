@@ -13,8 +13,8 @@
 #   share/examples/preference.sh --page FOLDER                            and Slurm (share/make/preference.mk, share/slurm/experiment.sbatch)
 #   SETS=literal SEEDS=1 share/examples/preference.sh runs/literal        the published loop, all of T = 1000, beside draws of it: hours
 #
-# Other pictures: MODEL (unconditional, or asked for no class), CLASSIFIER, DATA (labelled images that ingest reads, for the second classifier and the distance),
-# LABELS (how many of it that classifier learns from) and LIKED say which; share/examples/digits.sh does so for MNIST.
+# Other pictures: MODEL (unconditional, or asked for no class), CLASSIFIER, DATA (labelled images that ingest reads, for the second
+# classifier and the distance), LABELS (how many of it that classifier learns from) and LIKED say which; share/examples/digits.sh does so for MNIST.
 # Run it again: finished cells are kept, a killed one goes on where it was; delete the folder to start anew.
 set -eu
 . "$(dirname "$0")/common.sh"

