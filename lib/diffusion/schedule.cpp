@@ -178,7 +178,11 @@ std::vector<int64_t> NoiseSchedule::timesteps(int64_t n) const {
 }
 
 int64_t NoiseSchedule::previous_timestep(int64_t t, int64_t num_inference_steps) const {
-  return t - num_train_timesteps() / num_inference_steps;
+  if (options_.timestep_spacing != "trailing") return t - num_train_timesteps() / num_inference_steps;
+  const std::vector<int64_t> steps = timesteps(num_inference_steps);
+  const auto here = std::find(steps.begin(), steps.end(), t);
+  if (here == steps.end()) throw Error(Exit::kFailed, "timestep", cat(t, " is not one of ", num_inference_steps, " trailing steps"));
+  return here + 1 == steps.end() ? -1 : here[1];
 }
 
 Tensor NoiseSchedule::alpha_cumprod(const Tensor& t) const {

@@ -30,7 +30,8 @@ class NoiseSchedule {
   double alpha_between(double a, double b) const;
   /// The timesteps of num_inference_steps reverse steps, from noise to data.
   std::vector<int64_t> timesteps(int64_t num_inference_steps) const;
-  /// The timestep below t in a chain of num_inference_steps (may be < 0: the end).
+  /// Where DDIM's step from t ends in a chain of num_inference_steps (may be < 0: the end). The next timestep if they are trailing, whatever
+  /// the steps' number; else a whole T / num_inference_steps below, as in diffusers' DDIMScheduler, which for linspace is not the next timestep.
   int64_t previous_timestep(int64_t t, int64_t num_inference_steps) const;
 
   /// alphas_cumprod at t [B] int64 (negative: the final value), as float64 [B] on t's device.

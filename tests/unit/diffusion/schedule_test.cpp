@@ -33,6 +33,18 @@ TEST_CASE("the schedule of Stable Diffusion 1: timesteps, alpha-bar, sigma, clam
   }
 }
 
+TEST_CASE("DDIM's steps end where the next one begins, also where their number does not divide the training's") {
+  for (const std::string spacing : {"trailing", "leading"}) {
+    const NoiseSchedule schedule({.num_train_timesteps = 1000, .timestep_spacing = spacing});
+    for (const int64_t n : {1, 20, 30, 50, 400, 600, 700, 999, 1000}) {
+      CAPTURE(n);
+      const std::vector<int64_t> steps = schedule.timesteps(n);
+      for (size_t i = 0; i + 1 < steps.size(); ++i) REQUIRE(schedule.previous_timestep(steps[i], n) == steps[i + 1]);
+      CHECK(schedule.previous_timestep(steps.back(), n) < 0);
+    }
+  }
+}
+
 TEST_CASE("alphas_cumprod of each beta schedule equal diffusers' float32 tables") {
   const Json reference = read_numeric("scheduler_reference.json");
   for (const auto& [name, values] : reference.at("alphas_cumprod").items()) {
