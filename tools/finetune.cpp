@@ -51,7 +51,8 @@ int run(cli::Context& ctx, const Options& given) {
   align::TunedModel model(base, o, device);
   const io::Space& space = model.space();
   const auto codec = nn::make_codec(space, base.label());
-  align::check_process(o, model.schedule().value("process", "gaussian"), [&](const std::string& option) { return ctx.was_set(option); });
+  align::check_model(o, model.schedule().value("process", "gaussian"), model.network().num_classes(),
+                     [&](const std::string& option) { return ctx.was_set(option); });
   const align::PolicyOptions policy_options{
       .num_inference_steps = o.sampler_steps,
       .eta = o.eta,

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -60,7 +61,9 @@ Tensor group_advantage(const std::vector<std::string>& prompts, const Tensor& re
   double* out = advantage.mutable_data_ptr<double>();
   for (size_t i = 0; i < values.size(); ++i) {
     const Moments& m = by_prompt.at(prompts[i]);
-    out[i] = (values[i] - m.mean) / ((spread == GroupSpread::kGlobal ? all : m.std) + 1e-4);
+    const std::vector<double>& group = groups.at(prompts[i]);
+    const bool equal = std::all_of(group.begin(), group.end(), [&](double v) { return v == group.front(); });  // whose mean may be rounded
+    out[i] = equal ? 0.0 : (values[i] - m.mean) / ((spread == GroupSpread::kGlobal ? all : m.std) + 1e-4);
   }
   return advantage;
 }
@@ -113,6 +116,23 @@ void RewardTracker::restore(const io::Json& state) {
     const auto values = history.get<std::vector<double>>();
     histories_[prompt].assign(values.begin(), values.end());
   }
+}
+
+Tensor RunningMoments::advantage(const Tensor& rewards) {
+  const std::vector<double> values = to_vector(rewards);
+  const Moments batch = moments(values);
+  const double n = static_cast<double>(values.size()), all = count_ + n, apart = batch.mean - mean_;
+  squares_ += n * batch.std * batch.std + apart * apart * count_ * n / all;
+  mean_ += apart * n / all;
+  count_ = all;
+  const double std = count_ > 1 ? std::sqrt(squares_ / (count_ - 1)) : 0.0;
+  return (rewards.to(at::kCPU, at::kDouble) - mean_) / (std + 1e-8);
+}
+
+void RunningMoments::restore(const io::Json& state) {
+  count_ = state.at(0).get<double>();
+  mean_ = state.at(1).get<double>();
+  squares_ = state.at(2).get<double>();
 }
 
 Tensor discounted_returns(const Tensor& final, const Tensor& terms, int64_t steps, double gamma) {

@@ -46,6 +46,19 @@ class RewardTracker {
   double history_share_ = 0;
 };
 
+/// Mean and standard deviation of all rewards of a run so far. Source: the released code of Zhang et al. 2024 (TDPO), of rewards that are
+/// not normalised by prompt; merging: Chan et al. 1979.
+class RunningMoments {
+ public:
+  /// First adds the batch, then returns (r - mean) / (std + 1e-8), [N] float64; std divided by the count less 1.
+  Tensor advantage(const Tensor& rewards);
+  io::Json to_json() const { return {count_, mean_, squares_}; }
+  void restore(const io::Json& state);
+
+ private:
+  double count_ = 0, mean_ = 0, squares_ = 0;  // squares: sum of squared deviations from the mean
+};
+
 /// Returns of a chain that pays `final` [N] at its last step and `terms` [N,T] on the way (undefined: none):
 /// R_{T-1} = final + terms_{T-1}, R_i = terms_i + gamma R_{i+1}.  [N,T]
 Tensor discounted_returns(const Tensor& final, const Tensor& terms, int64_t steps, double gamma);

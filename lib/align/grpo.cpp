@@ -20,7 +20,7 @@ class Grpo final : public PolicyGradient {
   }
 
  protected:
-  Tensor normalised(const Rollout& rollout, const Tensor& values, RewardTracker*) override {
+  Tensor normalised(const Rollout& rollout, const Tensor& values, size_t) override {
     return group_advantage(rollout.prompts(), values, spread_);
   }
   /// A sample that equals its group's mean says nothing; kept, it would only dilute the update's mean.

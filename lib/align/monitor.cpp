@@ -117,11 +117,8 @@ void Monitor::add(const Evaluation& e) {
       drop.z = below.se > 0 ? below.value / below.se : 0.0;
       drop.proxy_rose = !has_proxy() || e.proxy.value > history_[drop.best].proxy.value;
     }
-    if (std::pair(drop.proxy_rose, drop.z) > std::pair(point.proxy_rose, point.gold_z)) {
-      point.gold_z = drop.z;
-      point.proxy_rose = drop.proxy_rose;
-    }
   }
+  point.gold = drops_;
   point.vendi_ratio = e.vendi.value / history_.front().vendi.value;
   points_.push_back(point);
 }
@@ -194,7 +191,7 @@ io::Json Monitor::log_fields(const Evaluation& e) const {
       fields["gold_z/" + name] = drops_[g].z;
   }
   if (has_gold())
-    fields["gold_z"] = points_.back().gold_z;
+    fields["gold_z"] = points_.back().worst_gold().z;
   if (has_kl()) {
     fields["kl"] = e.kl.value;
     fields["kl_se"] = e.kl.se;

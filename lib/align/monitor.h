@@ -17,14 +17,6 @@ struct GoldReward {
   std::unique_ptr<rewards::Reward> reward;
 };
 
-/// How far a gold reward is below its own best, at one evaluation.
-struct GoldDrop {
-  size_t best = 0;         ///< index of the evaluation that was best so far
-  double z = 0;            ///< standard errors (paired: the same noise gave both sets of samples); 0 at the best
-  bool proxy_rose = false; ///< the trained reward is above what it was at `best`
-  bool parted(double limit) const { return z >= limit && proxy_rose; }
-};
-
 /// A figure with its standard error.
 struct Estimate {
   double value = 0, se = 0;

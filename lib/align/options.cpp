@@ -61,6 +61,9 @@ int64_t base_below(const FinetuneOptions& o, int64_t timesteps) {
 bool needs_density(const FinetuneOptions& o) {
   return !is_direct(o) && o.method != "raft" && (!learns_from_answers(o) || o.method == "d3po");
 }
+bool keeps_reward_history(const FinetuneOptions& o) {
+  return o.advantage == "per-prompt" && o.method != "grpo" && !(o.method == "dpok" && o.dpok.reward == "raw");
+}
 int64_t samples_updated_on(const FinetuneOptions& o) {
   return o.method == "raft" ? o.samples_per_epoch / o.raft.best_of : o.samples_per_epoch;
 }
@@ -95,7 +98,7 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
                  "kl-shape", "kl-target", "kl-horizon"},
                 with + ", which learns from answers");
   if (o.method != "d3po")
-    refuse_if_set(was_set, {"inner-epochs", "timestep-fraction", "max-step-gain", "logprob-reduce", "train-batch-size"},
+    refuse_if_set(was_set, {"inner-epochs", "timestep-fraction", "logprob-reduce", "train-batch-size"},
                   with + ", which learns from noised samples");
   if (o.ask.step == !o.ask.who.empty())
     throw Error(Exit::kUsage, "--ask", o.ask.step ? "does not go with --step, which reads answers" : "says who answers, and is needed " + with,
@@ -163,6 +166,14 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
     if (needs_density(o))
       throw Error(Exit::kUsage, "--variance", "beta does not go with policy gradients, which step by DDIM", "posterior");
   }
+  if (!needs_density(o)) {  // steps left out then matter to the monitor's KL alone
+    if (chain_variance(o) == "beta")
+      refuse_if_set(was_set, {"max-step-gain"}, "with --variance beta, all of whose steps have noise");
+    if (!(o.eta > 0))
+      refuse_if_set(was_set, {"max-step-gain"}, "with --eta 0, whose steps have no noise");
+    if (o.monitor_every == 0)
+      refuse_if_set(was_set, {"max-step-gain"}, "with --method " + o.method + " and --monitor-every 0");
+  }
   if (has_path_kl(o))
     refuse_if_set(was_set, {"kl-coef", "kl-form"}, "with --method " + o.method + ", whose KL is weighed by --strl.alpha");
   else
@@ -175,7 +186,7 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   }
   if (is_direct(o)) {
     refuse_if_set(was_set,
-                  {"inner-epochs", "timestep-fraction", "max-step-gain", "update-order", "step-order", "clip-range",
+                  {"inner-epochs", "timestep-fraction", "update-order", "step-order", "clip-range",
                    "logprob-reduce", "advantage", "tracker-size", "tracker-min", "advantage-clip", "constraint", "constraint-lr",
                    "constraint-max", "kl-penalty", "kl-shape", "kl-target", "kl-horizon"},
                   "with --method " + o.method + ", which follows the reward's own gradient");
@@ -184,7 +195,7 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
   }
   if (o.method == "raft") {
     refuse_if_set(was_set,
-                  {"timestep-fraction", "max-step-gain", "update-order", "step-order", "clip-range", "logprob-reduce", "advantage",
+                  {"timestep-fraction", "update-order", "step-order", "clip-range", "logprob-reduce", "advantage",
                    "tracker-size", "tracker-min", "advantage-clip", "constraint", "constraint-lr", "constraint-max", "kl-penalty",
                    "kl-shape", "kl-target", "kl-horizon"},
                   "with --method raft, which trains on its best samples as on data");
@@ -210,8 +221,12 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
       refuse_if_set(was_set, options_of(method), "with --method " + o.method);
   if (o.method == "tdpo")
     refuse_if_set(was_set, {"tdpo.reset", "tdpo.reset-every", "tdpo.reset-seed"}, "with --method tdpo, which resets nothing");
+  if (o.method == "tdpo-r" && o.tdpo.reset == "none")
+    refuse_if_set(was_set, {"tdpo.reset-every", "tdpo.reset-seed"}, "with --tdpo.reset none");
   if (o.method == "dpok" && o.dpok.value_updates == 0)
     refuse_if_set(was_set, {"dpok.value-lr", "dpok.value-batch"}, "without a value network");
+  if (o.method == "dpok" && o.dpok.reward == "raw")
+    refuse_if_set(was_set, {"advantage", "tracker-size", "tracker-min"}, "with --dpok.reward raw, which normalises nothing");
   if (o.method == "dpok" && o.dpok.reward == "raw" && !o.constraints.empty())
     throw Error(Exit::kUsage, "--constraint", "weighs normalised rewards", "--dpok.reward normalised");
   if (o.method == "grpo")
@@ -225,14 +240,17 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
     parse_constraint(constraint);
   if (kl_weight(o) == 0)
     refuse_if_set(was_set, {"kl-form"}, "without --kl-coef");
-  if (o.advantage == "global")
-    refuse_if_set(was_set, {"tracker-size", "tracker-min"}, "with --advantage global");
+  if (o.advantage != "per-prompt")
+    refuse_if_set(was_set, {"tracker-size", "tracker-min"}, "with --advantage " + o.advantage);
   if (o.full)
     refuse_if_set(was_set, {"lora-rank", "lora-alpha", "lora-targets", "merge"}, "with --full");
   if (o.kl_penalty == 0)
     refuse_if_set(was_set, {"kl-shape", "kl-target"}, "without --kl-penalty");
   if (o.kl_target == 0)
     refuse_if_set(was_set, {"kl-horizon"}, "without --kl-target");
+  else if (o.kl_horizon * 5 <= o.samples_per_epoch)  // a factor of 1 - 0.2 N / horizon or more
+    throw Error(Exit::kUsage, "--kl-horizon", cat(o.kl_horizon, " is so few of an epoch's ", o.samples_per_epoch, " samples that the penalty could turn negative"),
+                "the published 2000, or at least the samples of an epoch");
   if (o.monitor_every == 0)
     refuse_if_set(was_set, {"gold", "allow-trained-gold", "monitor-n", "monitor-bootstrap", "monitor-features", "stop", "keep"},
                   "with --monitor-every 0");
@@ -265,7 +283,8 @@ void resolve(FinetuneOptions& o, const std::function<bool(const std::string&)>& 
       std::min({o.batch_size, o.samples_per_epoch, o.train_batch_size * (is_direct(o) ? 1 : o.grad_accumulation)});
 }
 
-void check_process(const FinetuneOptions& o, const std::string& process, const std::function<bool(const std::string&)>& was_set) {
+void check_model(const FinetuneOptions& o, const std::string& process, int64_t num_classes,
+                 const std::function<bool(const std::string&)>& was_set) {
   if (process == "masked" && o.method != "drakes")
     throw Error(Exit::kUsage, "--method", o.method + " does not go with a model of masked letters, whose steps it has no gradient of",
                 "--method drakes");
@@ -274,6 +293,8 @@ void check_process(const FinetuneOptions& o, const std::string& process, const s
                 "pretrain --process masked; or --method strl");
   if (process != "gaussian")
     refuse_if_set(was_set, {"eta", "variance", "max-step-gain"}, "on a " + process + " model, whose steps have their own noise");
+  if (num_classes == 0 || o.classes == std::vector<std::string>{"none"})
+    refuse_if_set(was_set, {"raft.label-drop"}, "on samples without a class");
 }
 
 }  // namespace plumb::align

@@ -140,9 +140,8 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
   t.add("timestep-fraction", &o.timestep_fraction, "share of a sample's steps used by updates, drawn at random")
       .range(0.0, 1.0);
   t.add("max-step-gain", &o.max_step_gain,
-        "leave out steps that move more standard deviations than this per unit of output: the nearly noiseless last "
-        "ones of short "
-        "chains; 0 = train on all")
+        "leave steps that move more standard deviations than this per unit of output (the nearly noiseless last ones of short chains) "
+        "out of policy gradients and of the monitor's KL; 0 = none")
       .range(0.0, 1e9);
   t.add("update-order", &o.update_order,
         "an optimiser step for whole trajectories, or for each column of permuted steps; auto = columns for tdpo, tdpo-r")
@@ -160,8 +159,8 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
 
   t.group("Advantages");
   t.add("advantage", &o.advantage,
-        "normalise rewards within each prompt (class) by its recent rewards, or over the epoch")
-      .one_of({"per-prompt", "global"});
+        "normalise rewards within each prompt (class) by its recent rewards, over the epoch, or over all epochs so far")
+      .one_of({"per-prompt", "global", "running"});
   t.add("tracker-size", &o.tracker_size, "rewards remembered for each class").range(1, 1e6);
   t.add("tracker-min", &o.tracker_min, "rewards a class needs before its own statistics are used").range(1, 1e6);
   t.add("advantage-clip", &o.advantage_clip, "largest absolute advantage; 0 = no limit; default 5, for tdpo, tdpo-r and dpok none").range(0.0, 1e6);

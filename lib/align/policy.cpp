@@ -223,8 +223,7 @@ Tensor Policy::kl_to_reference(const diffusion::Transition& policy, const Tensor
 Tensor Policy::noise_gap_to_reference(const diffusion::Transition& policy, const Tensor& reference_output,
                                       const Tensor& x_t, const Tensor& step) const {
   const diffusion::Transition base = transition(reference_output, x_t, step);
-  const Tensor a = alpha_table_.index_select(0, step);  // eps = (x_t - sqrt(a) x0) / sqrt(1 - a)
-  return (policy.x0 - base.x0).to(at::kDouble).square().flatten(1).mean(1) * a / (1 - a);
+  return (policy.eps - base.eps).to(at::kDouble).square().flatten(1).mean(1);
 }
 
 ReferenceKl Policy::reference_kl(const diffusion::Transition& policy, const Tensor& reference_output, const Tensor& x_t,

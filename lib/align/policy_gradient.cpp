@@ -41,8 +41,10 @@ PolicyGradient::PolicyGradient(const TuningContext& context, UpdateOrder order)
       kl_(context.options.kl_penalty, context.options.kl_target, context.options.kl_horizon),
       kl_shape_(parse_kl_shape(context.options.kl_shape)) {
   const size_t constraints = floors_of(context).size();
-  if (options_.advantage == "per-prompt")
+  if (keeps_reward_history(options_))
     trackers_.assign(1 + constraints, RewardTracker(options_.tracker_size, options_.tracker_min));
+  if (options_.advantage == "running")
+    running_.resize(1 + constraints);
   for (size_t j = 0; j < constraints; ++j)
     constraint_names_.push_back((*context.constraints)[j].name());
 }
@@ -51,16 +53,17 @@ double PolicyGradient::clip_range_of(const TuningContext& context) {
   return context.options.clip_range > 0 ? context.options.clip_range : equivalent_clip_range(context.policy.dimension());
 }
 
-Tensor PolicyGradient::normalised(const Rollout& rollout, const Tensor& values, RewardTracker* tracker) {
-  return tracker != nullptr ? tracker->advantage(rollout.prompts(), values) : global_advantage(values);
+Tensor PolicyGradient::normalised(const Rollout& rollout, const Tensor& values, size_t which) {
+  if (!trackers_.empty())
+    return trackers_.at(which).advantage(rollout.prompts(), values);
+  return running_.empty() ? global_advantage(values) : running_.at(which).advantage(values);
 }
 
 Tensor PolicyGradient::normalised_rewards(const Rollout& rollout) {
-  const auto tracker = [this](size_t index) { return trackers_.empty() ? nullptr : &trackers_.at(index); };
-  const Tensor own = normalised(rollout, rollout.reward, tracker(0));
+  const Tensor own = normalised(rollout, rollout.reward, 0);
   std::vector<Tensor> of_constraints;
   for (size_t j = 0; j < constraint_names_.size(); ++j)
-    of_constraints.push_back(normalised(rollout, constraint_values_[static_cast<int64_t>(j)], tracker(1 + j)));
+    of_constraints.push_back(normalised(rollout, constraint_values_[static_cast<int64_t>(j)], 1 + j));
   return of_constraints.empty() ? own : multipliers_.combine(own, at::stack(of_constraints));
 }
 
@@ -186,6 +189,8 @@ void PolicyGradient::save(nn::Checkpoint& checkpoint, bool collected) const {
   io::Json& state = checkpoint.state["policy_gradient"] = io::Json::object();
   for (const RewardTracker& tracker : trackers_)
     state["trackers"].push_back(tracker.to_json());
+  for (const RunningMoments& moments : running_)
+    state["running"].push_back(moments.to_json());
   state["multipliers"] = multipliers_.to_json();
   state["kl_penalty"] = kl_.value();
   if (!collected)
@@ -204,6 +209,8 @@ void PolicyGradient::restore(const nn::Checkpoint& checkpoint, bool collected) {
   const io::Json& state = checkpoint.state.at("policy_gradient");
   for (size_t k = 0; k < trackers_.size(); ++k)
     trackers_[k].restore(state.at("trackers").at(k));
+  for (size_t k = 0; k < running_.size(); ++k)
+    running_[k].restore(state.at("running").at(k));
   multipliers_.restore(state.at("multipliers"));
   kl_.set_value(state.at("kl_penalty").get<double>());
   rollout_.reset();

@@ -46,9 +46,9 @@ class PolicyGradient : public Method {
   /// Advantages [N,T] from the rollout's rewards and the penalties [N,T] its steps paid (undefined: none). The default
   /// is DDPO's: normalised reward, plus the penalties still to come, limited.
   virtual Tensor advantages(const Rollout& rollout, const Tensor& penalties);
-  /// Values of one reward, [N], on the scale of advantages. The default is what --advantage says, by the tracker (null: over
-  /// the epoch).
-  virtual Tensor normalised(const Rollout& rollout, const Tensor& values, RewardTracker* tracker);
+  /// Values of one reward, [N], on the scale of advantages: `which` is 0 for the trained one, 1 + j for constraint j. The default is what
+  /// --advantage says.
+  virtual Tensor normalised(const Rollout& rollout, const Tensor& values, size_t which);
   /// Whether updates use this sample of the rollout. An update of which none is used keeps all.
   virtual bool contributes(int64_t /*sample*/) const { return true; }
 
@@ -72,6 +72,7 @@ class PolicyGradient : public Method {
   UpdatePlan plan_;
   int64_t sampler_steps_;                 // T
   std::vector<RewardTracker> trackers_;  // of the reward and of each constraint; empty unless per-prompt
+  std::vector<RunningMoments> running_;  // the same, of --advantage running
   std::vector<std::string> constraint_names_;
   Multipliers multipliers_;
   KlController kl_;

@@ -34,6 +34,10 @@ int64_t base_below(const FinetuneOptions& options, int64_t timesteps);
 /// Whether the method needs the density of every step, so noise in it: policy gradients do.
 bool needs_density(const FinetuneOptions& options);
 
+/// Whether rewards are normalised by what a class got lately (RewardTracker): by default, but not for grpo, whose groups are its own,
+/// nor for dpok's raw rewards.
+bool keeps_reward_history(const FinetuneOptions& options);
+
 /// Samples of an epoch that its updates see: all, or for raft the best of them.
 int64_t samples_updated_on(const FinetuneOptions& options);
 
@@ -44,8 +48,10 @@ bool uses_critic_features(const FinetuneOptions& options);
 /// `was_set(option)` says which options the user gave: one that the chosen method would ignore is an Error(kUsage).
 void resolve(FinetuneOptions& options, const std::function<bool(const std::string&)>& was_set);
 
-/// Refuses options of Gaussian chains with a model of another kind (`process` of its model.schedule), and methods whose gradient or density
-/// such a chain does not have: masked letters go with drakes, and drakes with them. Throws Error(kUsage).
-void check_process(const FinetuneOptions& options, const std::string& process, const std::function<bool(const std::string&)>& was_set);
+/// Refuses what does not fit a model: options of Gaussian chains with one of another kind (`process` of its model.schedule), methods whose
+/// gradient or density such a chain does not have (masked letters go with drakes, and drakes with them), and options of labels where samples
+/// have none. Throws Error(kUsage).
+void check_model(const FinetuneOptions& options, const std::string& process, int64_t num_classes,
+                 const std::function<bool(const std::string&)>& was_set);
 
 }  // namespace plumb::align

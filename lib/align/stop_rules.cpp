@@ -2,6 +2,7 @@
 #include "align/stop_rules.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -17,6 +18,12 @@ constexpr const char* kOption = "--stop";
 
 }  // namespace
 
+GoldDrop MonitorPoint::worst_gold() const {
+  const auto less = [](const GoldDrop& a, const GoldDrop& b) { return std::pair(a.proxy_rose, a.z) < std::pair(b.proxy_rose, b.z); };
+  const auto worst = std::max_element(gold.begin(), gold.end(), less);
+  return worst == gold.end() ? GoldDrop{} : *worst;
+}
+
 bool StopRule::holds(const std::vector<MonitorPoint>& history) const {
   if (history.empty())
     return false;
@@ -27,8 +34,10 @@ bool StopRule::holds(const std::vector<MonitorPoint>& history) const {
   }
   if (static_cast<int64_t>(history.size()) < k)
     return false;
-  return std::all_of(history.end() - k, history.end(),
-                     [this](const MonitorPoint& p) { return p.gold_z >= z && p.proxy_rose; });
+  for (size_t g = 0; g < history.back().gold.size(); ++g)
+    if (std::all_of(history.end() - k, history.end(), [&](const MonitorPoint& p) { return p.gold.at(g).parted(z); }))
+      return true;
+  return false;
 }
 
 StopRule parse_stop_rule(const std::string& text) {

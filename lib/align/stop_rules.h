@@ -6,17 +6,26 @@
 
 namespace plumb::align {
 
+/// How far a gold reward is below its own best, at one evaluation.
+struct GoldDrop {
+  size_t best = 0;          ///< index of the evaluation that was best so far
+  double z = 0;             ///< standard errors (paired: the same noise gave both sets of samples); 0 at the best
+  bool proxy_rose = false;  ///< the trained reward is above what it was at `best`
+  bool parted(double limit) const { return z >= limit && proxy_rose; }
+};
+
 /// One evaluation of the monitor, reduced to what rules look at.
 struct MonitorPoint {
   int64_t step = 0;
   double proxy = 0;         ///< mean of the trained reward
-  double gold_z = 0;        ///< standard errors that gold is below its best so far (paired by sample); 0 at the best
-  bool proxy_rose = false;  ///< proxy is above what it was at gold's best
+  std::vector<GoldDrop> gold;  ///< in the order of --gold
   double kl = 0;            ///< nats
   double vendi_ratio = 1;   ///< Vendi score over that of the first evaluation
+  /// The gold furthest below its best; of those at which the trained reward rose, if there are any. {} without a gold.
+  GoldDrop worst_gold() const;
 };
 
-/// gold-drop:z=2,k=3   gold at least z standard errors below its best, k evaluations running, while proxy rose
+/// gold-drop:z=2,k=3   one and the same gold at least z standard errors below its best, k evaluations running, while proxy rose
 /// kl:12               path KL to the base model above 12 nats
 /// vendi-ratio:.5      Vendi score below half of the first evaluation's
 struct StopRule {

@@ -96,6 +96,7 @@ LossTerms Tdpo::loss(const PolicyEvaluation& policy, const TransitionBatch& batc
   const nn::DropoutScope dropout(options().seed, {keys, keys + batch.row.numel()},
                                  static_cast<uint32_t>(epoch_ * updates_per_epoch() + index_));
   const LossTerms critic = critic_loss(value_of(row(embedding_)), row(value_old_), row(returns_), settings_.critic_clip);
+  terms.means.emplace_back("approx_kl_k3", approx_kl_k3(policy.log_prob, batch.log_prob_old));
   terms.means.emplace_back("policy_loss", terms.loss.item<double>());
   terms.means.insert(terms.means.end(), critic.means.begin(), critic.means.end());
   terms.loss = terms.loss + critic.loss;
@@ -135,8 +136,9 @@ void Tdpo::probe_and_reset() {
   dormant_ = dormant;
   if (!resets_ || settings_.reset == "none" || (epoch_ + 1) % settings_.reset_every != 0)
     return;
-  const uint32_t key = settings_.reset_seed == "fixed" ? 0 : static_cast<uint32_t>(epoch_ + 1);
-  uint64_t item = static_cast<uint64_t>(inner) << 32;
+  const bool fixed = settings_.reset_seed == "fixed";
+  const uint32_t key = fixed ? 0 : static_cast<uint32_t>(epoch_ + 1);
+  uint64_t item = fixed ? 0 : static_cast<uint64_t>(inner) << 32;
   reset_neurons(critic_, optimizer_, reset_mask(settings_.reset, dormant_), [&](int64_t count, int64_t columns, double sd) {
     Tensor values = at::empty({count, columns}, at::kFloat);
     Philox(options().seed, Stream::kCriticReset, item++, key).fill_normal(values.mutable_data_ptr<float>(), values.numel());

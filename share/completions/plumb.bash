@@ -98,7 +98,7 @@ _plumb_complete() {
     "finetune --grad-clip") return ;;
     "finetune --clip-range") return ;;
     "finetune --logprob-reduce") COMPREPLY=($(compgen -W 'mean sum' -- "$current")); return ;;
-    "finetune --advantage") COMPREPLY=($(compgen -W 'per-prompt global' -- "$current")); return ;;
+    "finetune --advantage") COMPREPLY=($(compgen -W 'per-prompt global running' -- "$current")); return ;;
     "finetune --tracker-size") return ;;
     "finetune --tracker-min") return ;;
     "finetune --advantage-clip") return ;;

@@ -17,6 +17,29 @@ TEST_CASE("equal rewards have no advantage") {
   CHECK(global_advantage(at::full({5}, 2.5, at::kDouble)).abs().max().item<double>() == 0.0);
 }
 
+TEST_CASE("a group of equal rewards has no advantage, though its mean is rounded") {
+  // (0.1 + 0.1 + 0.1) / 3 is not 0.1 in float64.
+  const Tensor rewards = at::tensor({0.1, 0.1, 0.1, 2.0, 1.0}, at::kDouble);
+  for (const GroupSpread spread : {GroupSpread::kGlobal, GroupSpread::kGroup}) {
+    const Tensor a = group_advantage({"x", "x", "x", "y", "y"}, rewards, spread);
+    CHECK(a.slice(0, 0, 3).eq(0.0).all().item<bool>());
+    CHECK(a[3].item<double>() > 0.5);
+  }
+}
+
+TEST_CASE("running moments are those of all rewards so far, and outlive a checkpoint") {
+  const Tensor all = at::tensor({3.0, -1.0, 4.0, 1.5, 9.0, 2.5, 6.0}, at::kDouble);
+  RunningMoments running, restored;
+  const auto expected = [&](int64_t begin, int64_t end) {
+    const Tensor seen = all.slice(0, 0, end);
+    return (all.slice(0, begin, end) - seen.mean()) / (seen.std() + 1e-8);  // by n - 1
+  };
+  CHECK(largest_difference(running.advantage(all.slice(0, 0, 2)), expected(0, 2)) < 1e-12);
+  CHECK(largest_difference(running.advantage(all.slice(0, 2, 6)), expected(2, 6)) < 1e-12);
+  restored.restore(io::Json::parse(running.to_json().dump()));
+  CHECK(largest_difference(restored.advantage(all.slice(0, 6, 7)), expected(6, 7)) < 1e-12);
+}
+
 TEST_CASE("per-prompt tracker: histories overflow, outlive the epoch and a checkpoint [G]") {
   const auto c = oracle("G_adv_per_prompt");
   const auto prompts = [&](const char* epoch) { return c["inputs"][epoch]["prompts"].get<std::vector<std::string>>(); };

@@ -337,13 +337,30 @@ TEST_CASE("ReFL standardises by the base model's rewards, and stops at the targe
   first_gradient(raw, &log);
   CHECK(log.values().at("loss") == doctest::Approx(1e6 - log.values().at("reward")).epsilon(1e-12));
 
-  std::set<int64_t> seen;
+  // The step that is predicted from, found by the picture that the reward was shown.
   o.refl.last = 0.5;
-  o.lr = 0.0;
-  std::vector<Tensor> states;
-  for (uint64_t u = 0; u < 40; ++u)
-    seen.insert(7 - static_cast<int64_t>(Philox(o.seed, Stream::kKeptSteps, u, 0).below(4)));
-  CHECK(seen == std::set<int64_t>{4, 5, 6, 7});
+  std::vector<Tensor> shown;
+  Toy late(o, [&](const Tensor& pixels) {
+    shown.push_back(pixels.detach().clone());
+    return darkness(pixels);
+  });
+  REQUIRE(late.method->collect(late.context, 0));
+  std::set<int64_t> drawn;
+  for (int64_t epoch = 0; epoch < 20; ++epoch) {
+    shown.clear();
+    late.method->accumulate_gradients(late.context, epoch, 0);
+    std::vector<int64_t> items(8);
+    std::iota(items.begin(), items.end(), epoch * 16);
+    const Tensor label = draw_labels(late.policy.num_classes(), {}, o.seed, items);
+    const auto look = [&](int64_t m, const Tensor& x_t, const Tensor& output, const Tensor&) {
+      const Tensor x0 = late.policy.transition(output, x_t, at::full({8}, m, at::kLong)).x0;
+      if (at::equal(shown.front(), ((x0 + 1) / 2).clamp(0, 1)))
+        drawn.insert(m);
+    };
+    const at::NoGradGuard no_grad;
+    late.policy.sample({o.seed, items}, {label}, look);
+  }
+  CHECK(drawn == std::set<int64_t>{4, 5, 6, 7});
   o.refl.standardise = "1:0";
   CHECK(refusal([&] { Toy t(o); }).find("--refl.standardise: '1:0'") != std::string::npos);
   o.refl.standardise = "bass";

@@ -115,8 +115,10 @@ TEST_CASE("TDPO's critic learns the returns, and its embedding has unit length")
 }
 
 TEST_CASE("TDPO-R resets what --tdpo.reset names, every so many epochs, and TDPO nothing") {
-  const auto weights_after = [](const std::string& method, const std::string& kind, int64_t every, const std::string& seed) {
+  // After each pass over the samples of an epoch, `inner` of them.
+  const auto weights_after = [](const std::string& method, const std::string& kind, int64_t every, const std::string& seed, int64_t inner = 1) {
     FinetuneOptions o = options_of(method);
+    o.inner_epochs = inner;
     o.tdpo.critic_lr = 0;  // what changes is the reset's doing
     o.tdpo.critic_init = "default";
     o.tdpo.reset = kind;
@@ -130,11 +132,13 @@ TEST_CASE("TDPO-R resets what --tdpo.reset names, every so many epochs, and TDPO
       for (int64_t u = 0; u < toy.method->updates_per_epoch(); ++u) {
         toy.method->accumulate_gradients(toy.context, epoch, u);
         toy.method->after_step();
+        if ((u + 1) % (toy.method->updates_per_epoch() / inner) != 0)
+          continue;
+        std::vector<Tensor> all;
+        for (const auto& [name, tensor] : tdpo(toy).critic().parameters())
+          all.push_back(tensor.detach().flatten());
+        kept.push_back(at::cat(all));
       }
-      std::vector<Tensor> all;
-      for (const auto& [name, tensor] : tdpo(toy).critic().parameters())
-        all.push_back(tensor.detach().flatten());
-      kept.push_back(at::cat(all));
     }
     return kept;
   };
@@ -153,6 +157,36 @@ TEST_CASE("TDPO-R resets what --tdpo.reset names, every so many epochs, and TDPO
   const auto fresh = weights_after("tdpo-r", "all", 1, "epoch"), fixed = weights_after("tdpo-r", "all", 1, "fixed");
   CHECK_FALSE(at::equal(fresh[0], fresh[1]));
   CHECK(at::equal(fixed[0], fixed[1]));
+  const auto twice = weights_after("tdpo-r", "all", 1, "epoch", 2), twice_fixed = weights_after("tdpo-r", "all", 1, "fixed", 2);
+  REQUIRE(twice.size() == 4);
+  CHECK_FALSE(at::equal(twice[0], twice[1]));
+  CHECK(at::equal(twice_fixed[0], twice_fixed[1]));
+}
+
+TEST_CASE("which neurons count as dormant: by the threshold, on the samples that are looked at") {
+  const auto share = [](double threshold, int64_t samples, const std::string& probe) {
+    FinetuneOptions o = options_of("tdpo");
+    o.tdpo.critic_init = "default";
+    o.tdpo.critic_lr = 0;
+    o.tdpo.dormant_threshold = threshold;
+    o.tdpo.probe_n = samples;
+    o.tdpo.probe = probe;
+    o.weight_decay = 0;
+    Toy toy(o);
+    REQUIRE(toy.method->collect(toy.context, 0));
+    for (int64_t u = 0; u < toy.method->updates_per_epoch(); ++u) {
+      toy.method->accumulate_gradients(toy.context, 0, u);
+      toy.method->after_step();
+    }
+    REQUIRE(toy.method->collect(toy.context, 1));
+    return toy.method->accumulate_gradients(toy.context, 1, 0).values().at("critic_dormant");
+  };
+  CHECK(share(1e9, 16, "last-column") == 1.0);
+  const double one = share(0, 1, "last-column"), all = share(0, 16, "last-column"), all_steps = share(0, 16, "all-steps");
+  CHECK(one > all);  // a neuron that is silent on all samples is silent on each
+  CHECK(all >= all_steps);
+  CHECK(share(0, 1, "all-steps") < one);
+  CHECK(all < 1.0);
 }
 
 TEST_CASE("group-relative advantages [M]") {

@@ -12,7 +12,13 @@ using namespace plumb::align;
 namespace {
 
 MonitorPoint point(double gold_z, bool rose, double kl = 0, double vendi_ratio = 1) {
-  return {0, 0, gold_z, rose, kl, vendi_ratio};
+  return {.gold = {{.z = gold_z, .proxy_rose = rose}}, .kl = kl, .vendi_ratio = vendi_ratio};
+}
+/// Two golds, both with a reward that rose.
+MonitorPoint two(double z, double other) {
+  MonitorPoint p = point(z, true);
+  p.gold.push_back({.z = other, .proxy_rose = true});
+  return p;
 }
 
 std::string message(const std::function<void()>& call) {
@@ -49,6 +55,8 @@ TEST_CASE("stop rules: when they hold") {
       {"gold-drop", {point(0, false), point(3, true), point(3, true), point(3, true)}, true},
       {"gold-drop:k=1", {point(2, true)}, true},
       {"gold-drop:z=2.5,k=1", {point(2, true)}, false},
+      {"gold-drop:z=2,k=3", {two(3, 0), two(0, 3), two(3, 0)}, false},  // neither stayed below
+      {"gold-drop:z=2,k=3", {two(3, 2), two(0, 2), two(3, 2)}, true},
       {"kl:12", {point(0, false, 12.5)}, true},
       {"kl:12", {point(0, false, 20), point(0, false, 12)}, false},
       {"vendi-ratio:.5", {point(0, false, 0, 0.49)}, true},
@@ -99,6 +107,35 @@ TEST_CASE("options that would be ignored are refused") {
   o = {};
   o.advantage = "global";
   CHECK(error(o, {"tracker-size"}).find("--tracker-size") != std::string::npos);
+  o.advantage = "running";
+  CHECK(error(o, {"tracker-size"}).find("--tracker-size") != std::string::npos);
+  o = {};
+  o.method = "dpok";
+  CHECK(error(o, {"advantage", "tracker-size"}).empty());
+  o.dpok.reward = "raw";
+  CHECK(error(o, {"advantage"}).find("--advantage") != std::string::npos);
+  CHECK(error(o, {"tracker-size"}).find("--tracker-size") != std::string::npos);
+  o = {};
+  o.method = "tdpo-r";
+  CHECK(error(o, {"tdpo.reset-every"}).empty());
+  o.tdpo.reset = "none";
+  CHECK(error(o, {"tdpo.reset-every"}).find("--tdpo.reset-every") != std::string::npos);
+  o = {};
+  o.method = "raft";
+  const auto of_model = [&](int64_t num_classes) {
+    return message([&] { check_model(o, "gaussian", num_classes, [](const std::string& name) { return name == "raft.label-drop"; }); });
+  };
+  CHECK(of_model(10).empty());
+  CHECK(of_model(0).find("--raft.label-drop") != std::string::npos);
+  o.classes = {"none"};
+  CHECK(of_model(10).find("--raft.label-drop") != std::string::npos);
+  o = {};
+  o.kl_penalty = 1;
+  o.kl_target = 1;
+  o.kl_horizon = 5 * o.samples_per_epoch;
+  CHECK(error(o, {}).empty());
+  o.kl_horizon = o.samples_per_epoch / 5;  // 1 - 0.2 N / horizon would be 0
+  CHECK(error(o, {}).find("--kl-horizon") != std::string::npos);
   o = {};
   CHECK(error(o, {"kl-shape"}).find("--kl-penalty") != std::string::npos);
   o.eta = 0;
@@ -125,7 +162,13 @@ TEST_CASE("methods that follow the reward's gradient: no noise needed, no option
   for (const std::string method : {"alignprop", "draft", "draft-lv", "refl"}) {
     CAPTURE(method);
     CHECK(error(method, {"eta", "grad-accumulation", "direct.checkpoint", "kl-coef"}).empty());
-    for (const std::string option : {"clip-range", "advantage", "tracker-size", "inner-epochs", "timestep-fraction", "max-step-gain",
+    CHECK(error(method, {"max-step-gain"}).find("--eta 0") != std::string::npos);
+    FinetuneOptions noisy;
+    noisy.method = method;
+    CHECK(message([&] { resolved(noisy, {"max-step-gain"}); }).empty());  // of the monitor's KL
+    noisy.monitor_every = 0;
+    CHECK(message([&] { resolved(noisy, {"max-step-gain"}); }).find("--monitor-every 0") != std::string::npos);
+    for (const std::string option : {"clip-range", "advantage", "tracker-size", "inner-epochs", "timestep-fraction",
                                       "constraint", "kl-penalty", "step-order", "tdpo.gamma", "grpo.std"}) {
       CAPTURE(option);
       CHECK(error(method, {option}).find("--" + option + ": has no effect with --method " + method) != std::string::npos);

@@ -1,6 +1,11 @@
 // Rollouts and gradients on a toy UNet.   SPDX-License-Identifier: Apache-2.0
 #include "align/policy_gradient.h"
 
+#include <cmath>
+#include <optional>
+
+#include "align/tdpo.h"
+
 #include "core/error.h"
 #include "oracle.h"
 #include "toy.h"
@@ -174,6 +179,107 @@ TEST_CASE("a log-ratio penalty lowers the advantages of the steps before it") {
   const Tensor paid_per_step = 10 * (r.log_prob - r.log_prob_ref).abs();
   CHECK(largest_difference(cost.select(1, 4), paid_per_step.select(1, 4)) < 1e-9);
   CHECK(largest_difference(cost.select(1, 0), paid_per_step.sum(1)) < 1e-9);
+}
+
+TEST_CASE("the penalty's weight follows the path's log-ratio") {
+  FinetuneOptions o = toy_options();
+  o.kl_penalty = 2;
+  o.kl_target = 1e-6;
+  o.kl_horizon = 64;
+  Toy toy(o);
+  toy.disturb(0.1);
+  REQUIRE(toy.method->collect(toy.context, 0));
+  const Rollout& r = inner(toy).rollout();
+  const double path = (r.log_prob - r.log_prob_ref).sum(1).mean().item<double>();
+  REQUIRE(std::abs(path) > 1e-5);  // so that the change is cut at a fifth
+  REQUIRE(toy.method->collect(toy.context, 1));
+  CHECK(figure(toy.method->accumulate_gradients(toy.context, 1, 0), "kl_penalty") == doctest::Approx(2 * (1 + (path > 0 ? 0.2 : -0.2) * 16 / 64)));
+}
+
+TEST_CASE("advantages are limited where the method says so, and by what is given") {
+  // One sample of 16 is far above the rest: 15 / sqrt(15) = 3.87 standard deviations.
+  const auto one_high = [](const Tensor& pixels) {
+    Tensor r = at::zeros({pixels.size(0)}, at::kDouble);
+    if (pixels.size(0) > 3)
+      r[3] = 1;
+    return r;
+  };
+  const auto largest = [&](const std::string& method, std::optional<double> clip) {
+    FinetuneOptions o = toy_options();
+    o.method = method;
+    o.advantage = "global";
+    o.batch_size = 16;
+    o.tdpo.whitening = "none";
+    o.dpok.value_updates = 0;
+    o.advantage_clip = clip;
+    Toy toy(o, one_high);
+    REQUIRE(toy.method->collect(toy.context, 0));
+    return inner(toy).step_advantages().max().item<double>();
+  };
+  for (const std::string method : {"ddpo-is", "tdpo", "dpok"}) {
+    CAPTURE(method);
+    CHECK(largest(method, std::nullopt) == doctest::Approx(std::sqrt(15.0)).epsilon(1e-4));
+    CHECK(largest(method, 1.5) == doctest::Approx(1.5));
+  }
+  FinetuneOptions o;
+  CHECK(advantage_limit(o) == 5);
+  for (const std::string method : {"tdpo", "tdpo-r", "dpok"}) {
+    o.method = method;
+    CHECK(advantage_limit(o) == 0);
+  }
+}
+
+TEST_CASE("--kl-form says which form is in the loss; the plain one sees a difference that clamped samples hide") {
+  FinetuneOptions o = toy_options();
+  const auto gradient = [&](const std::string& form, UpdateLog* log) {
+    o.kl_coef = 1.0;
+    o.kl_form = form;
+    Toy toy(o, [](const Tensor& pixels) { return at::zeros({pixels.size(0)}, at::kDouble); });
+    toy.disturb();
+    REQUIRE(toy.method->collect(toy.context, 0));
+    *log = toy.method->accumulate_gradients(toy.context, 0, 0);
+    return toy.gradients();
+  };
+  UpdateLog exact, plain;
+  const Tensor of_exact = gradient("exact", &exact), of_plain = gradient("plain", &plain);
+  CHECK(figure(exact, "loss") == doctest::Approx(figure(exact, "kl_exact")));
+  CHECK(figure(plain, "loss") == doctest::Approx(figure(plain, "kl_plain")));
+  CHECK(figure(plain, "kl_plain") == figure(exact, "kl_plain"));
+  CHECK(largest_difference(of_exact, of_plain) > 0.1 * of_plain.norm().item<double>() / std::sqrt(static_cast<double>(of_plain.numel())));
+
+  diffusion::ScheduleOptions clamping = Toy::schedule_options();
+  clamping.clip_sample = true;
+  Toy toy(o);
+  const Policy clamped(*toy.network, nullptr, diffusion::NoiseSchedule(clamping), {1, 8, 8}, toy.policy.options(), at::kCPU);
+  const Tensor x = at::full({2, 1, 8, 8}, 9.0), step = at::tensor({0, 2}, at::kLong);  // whose clean samples are beyond 1
+  const Tensor v = at::zeros_like(x), other = at::full_like(x, 0.5);
+  const auto gap = [&](const Policy& policy) { return policy.noise_gap_to_reference(policy.transition(v, x, step), other, x, step); };
+  for (int64_t i = 0; i < 2; ++i)  // eps = sqrt(a) v + sqrt(1 - a) x
+    CHECK(gap(clamped)[i].item<double>() == doctest::Approx(0.25 * toy.policy.alpha_cumprod(i == 0 ? 0 : 2)).epsilon(1e-5));
+  CHECK(largest_difference(gap(clamped), gap(toy.policy)) < 1e-6);
+}
+
+TEST_CASE("TDPO's advantages: returns discounted by gamma less the values, whitened over the epoch") {
+  FinetuneOptions o = toy_options();
+  o.method = "tdpo";
+  o.tdpo.gamma = 0.5;
+  o.tdpo.whitening = "none";
+  o.tdpo.critic_init = "default";  // values that are not nearly zero
+  const auto collected = [&](const std::string& whitening) {
+    o.tdpo.whitening = whitening;
+    auto toy = std::make_unique<Toy>(o);
+    REQUIRE(toy->method->collect(toy->context, 0));
+    return toy;
+  };
+  const auto raw = collected("none"), whitened_toy = collected("epoch");
+  const auto& method = dynamic_cast<const Tdpo&>(*raw->method);
+  const Tensor r = method.returns(), a = method.step_advantages();
+  CHECK(method.values().abs().max().item<double>() > 1e-3);
+  CHECK(largest_difference(a, r - method.values()) < 1e-12);
+  CHECK(largest_difference(r.select(1, 3), 0.5 * r.select(1, 4)) < 1e-12);
+  CHECK(largest_difference(r.select(1, 0), r.select(1, 4) / 16) < 1e-12);
+  const Tensor trained = a.slice(1, 0, 4);  // the last step is nearly noiseless
+  CHECK(largest_difference(inner(*whitened_toy).step_advantages(), (a - trained.mean()) / trained.flatten().std(0, false)) < 1e-6);
 }
 
 TEST_CASE("eta 0 has no density") {

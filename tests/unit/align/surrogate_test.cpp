@@ -45,6 +45,15 @@ TEST_CASE("clipped surrogate [D]") {
         doctest::Approx(c["expected"]["approx_kl_k3"].get<double>()).epsilon(1e-6));
 }
 
+TEST_CASE("the published DPOK loss: clamped ratios, no maximum, no gradient outside the range") {
+  const Tensor old = at::zeros({4}, at::kDouble), advantage = at::tensor({2.0, 2.0, -3.0, -3.0}, at::kDouble);
+  const Tensor log_prob = at::tensor({1.5, 0.5, 1.5, 1.05}, at::kDouble).log().requires_grad_(true);
+  const LossTerms terms = clamped_surrogate(log_prob, old, advantage, 0.1);
+  terms.loss.backward();
+  CHECK(terms.loss.item<double>() == doctest::Approx(-(2 * 1.1 + 2 * 0.9 - 3 * 1.1 - 3 * 1.05) / 4).epsilon(1e-12));
+  CHECK(largest_difference(log_prob.grad(), at::tensor({0.0, 0.0, 0.0, 3 * 1.05 / 4}, at::kDouble)) < 1e-12);
+}
+
 TEST_CASE("score function [E]") {
   const auto c = oracle("E_score_function");
   const Tensor log_prob = parameter(vector_of(c["inputs"]["logp"]));

@@ -254,7 +254,7 @@ TEST_CASE("a gold that rises with the trained reward does not hide one that fall
   REQUIRE(v.partings.size() == 1);
   CHECK(v.partings[0].gold == "corner");
   CHECK(v.text.find("corner fell") != std::string::npos);
-  CHECK(run.monitor.points().back().gold_z > 2);
+  CHECK(run.monitor.points().back().worst_gold().z > 2);
   CHECK(run.trainer.summary()["partings"][0]["gold"] == "corner");
 }
 
