@@ -1,4 +1,5 @@
 // check: is an artefact, manifest or log what it should be? Man page: check(1).   SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -117,12 +118,17 @@ int run(cli::Context& context, const Options& o) {
   if (sources.empty()) sources = {"-"};
   if (context.dry_run()) return context.finish_dry_run({{"sources", sources}});
   Checker checker(o);
+  int worst = 0;
   for (const std::string& source : sources) {
-    if (std::filesystem::path(source).extension() == ".jsonl") checker.log_file(source);
-    else checker.manifest(context.read(source, ""));
+    try {
+      if (std::filesystem::path(source).extension() == ".jsonl") checker.log_file(source);
+      else checker.manifest(context.read(source, ""));
+    } catch (const Error& error) {  // the others are answered for all the same
+      log::error(error.what());
+      worst = std::max(worst, static_cast<int>(error.exit()));
+    }
   }
-  if (!checker.good()) return static_cast<int>(Exit::kFailed);
-  return 0;
+  return std::max(worst, checker.good() ? 0 : static_cast<int>(Exit::kFailed));
 }
 
 }  // namespace

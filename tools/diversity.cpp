@@ -58,11 +58,19 @@ struct DiversityOptions {
 
 #include "core/log.h"
 #include "metrics/evaluation.h"
+#include "metrics/option_use.h"
 #include "nn/data.h"
 
 namespace {
 
 using namespace plumb;
+
+void refuse_without_effect(cli::Context& ctx, const std::vector<std::string>& computed, bool has_reference) {
+  DiversityOptions defaults;
+  OptionTable table;
+  describe(table, defaults);
+  metrics::refuse_without_effect(table, [&](const std::string& option) { return ctx.was_set(option); }, computed, has_reference);
+}
 
 int run(cli::Context& ctx, const DiversityOptions& o) {
   const at::Device device = nn::parse_device(o.common.device);
@@ -70,6 +78,10 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
   if (o.settings.vendi.bootstrap == 1) throw Error(Exit::kUsage, "--bootstrap", "1 resample gives no interval", "0 or at least 2");
   const io::Manifest input = ctx.input();
   const io::Manifest items = metrics::find_items(input);
+  std::vector<std::string> wanted = o.metrics;
+  const bool letters = items.has_space() && items.space().type == "sequence";
+  if (!letters && !ctx.was_set("metric")) std::erase(wanted, "sequences");  // nothing to say about other items
+  refuse_without_effect(ctx, wanted, !o.reference.empty());
   const bool npz = o.reference.ends_with(".npz");
   std::optional<io::Manifest> reference_manifest;
   if (!o.reference.empty() && !npz) reference_manifest = ctx.read(o.reference, "");
@@ -79,6 +91,7 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
   if (reference_manifest) read.push_back(metrics::find_items(*reference_manifest));
   if (kept) read.push_back(*kept);
   metrics::check_save_target("--save-features", o.save_features, o.common.force, read);
+  ctx.check_printed_output({{"--save-features", o.save_features}});
   if (ctx.dry_run()) return ctx.finish_dry_run({{"items", items.count()}, {"features", o.features}, {"metrics", o.metrics}});
 
   const metrics::Features samples = extractor.features(kept ? *kept : items);
@@ -90,9 +103,6 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
   settings.set_seed(o.seed);
   settings.vendi.bootstrap_chosen = ctx.was_set("bootstrap");
   settings.vendi.per_class = settings.pairwise.per_class = settings.sequences.per_class = o.per_class;
-  std::vector<std::string> wanted = o.metrics;
-  const bool letters = items.has_space() && items.space().type == "sequence";
-  if (!letters && !ctx.was_set("metric")) std::erase(wanted, "sequences");  // nothing to say about other items
   std::optional<metrics::Sequences> sequences, reference_sequences;
   if (std::find(wanted.begin(), wanted.end(), "sequences") != wanted.end()) {
     sequences = metrics::load_sequences(items, o.limit);
@@ -100,14 +110,9 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
   }
   std::optional<at::Tensor> basis;
   if (std::find(wanted.begin(), wanted.end(), "subspace") != wanted.end()) basis = metrics::load_basis(items);
-  else if (!o.settings.subspace.file.empty()) throw Error(Exit::kUsage, "--subspace", "needs --metric subspace");
   std::optional<metrics::Predictions> predictions;
   if (std::find(wanted.begin(), wanted.end(), "class-coverage") != wanted.end()) {
     predictions = metrics::load_predictions(o.settings.class_coverage, o.features, items, samples, device, o.batch_size, o.limit);
-  } else {
-    for (const char* option : {"class-coverage.classes", "class-coverage.classifier"}) {
-      if (ctx.was_set(option)) throw Error(Exit::kUsage, std::string("--") + option, "needs --metric class-coverage");
-    }
   }
   const metrics::MetricInput in{samples, reference && reference->features ? &*reference->features : nullptr,
                                 reference && reference->statistics ? &*reference->statistics : nullptr,

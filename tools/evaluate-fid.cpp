@@ -49,11 +49,19 @@ struct EvaluateOptions {
 
 #include "core/log.h"
 #include "metrics/evaluation.h"
+#include "metrics/option_use.h"
 #include "nn/data.h"
 
 namespace {
 
 using namespace plumb;
+
+void refuse_without_effect(cli::Context& ctx, const std::vector<std::string>& computed, bool has_reference) {
+  EvaluateOptions defaults;
+  OptionTable table;
+  describe(table, defaults);
+  metrics::refuse_without_effect(table, [&](const std::string& option) { return ctx.was_set(option); }, computed, has_reference);
+}
 
 /// Writes what --save-features and --save-stats name; returns the last artefact's manifest.
 io::Manifest save_all(cli::Context& ctx, const EvaluateOptions& o, const io::Manifest& items, const metrics::Features& features) {
@@ -71,9 +79,8 @@ int run(cli::Context& ctx, const EvaluateOptions& o) {
   if (o.reference.empty() && !saving) {
     throw Error(Exit::kUsage, "--reference", "is needed: what should the samples be compared with?", "--reference DATASET.h5, or only --save-stats FILE");
   }
-  if (!o.save_features.empty() && o.save_features == o.save_stats) {
-    throw Error(Exit::kUsage, "--save-stats", "names the same file as --save-features");
-  }
+  const bool comparing = !o.reference.empty();
+  refuse_without_effect(ctx, comparing ? o.metrics : std::vector<std::string>{}, comparing);
   const io::Manifest input = ctx.input();
   const io::Manifest items = metrics::find_items(input);
   const bool npz = o.reference.ends_with(".npz");
@@ -86,6 +93,7 @@ int run(cli::Context& ctx, const EvaluateOptions& o) {
   if (kept) read.insert(read.begin(), *kept);
   metrics::check_save_target("--save-features", o.save_features, o.common.force, read);
   metrics::check_save_target("--save-stats", o.save_stats, o.common.force, read);
+  ctx.check_printed_output({{"--save-features", o.save_features}, {"--save-stats", o.save_stats}});
   if (ctx.dry_run()) {
     io::Json plan{{"items", items.count()}, {"features", o.features}, {"metrics", o.metrics}};
     if (reference_manifest) plan["reference_items"] = read.back().count();

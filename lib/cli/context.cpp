@@ -2,13 +2,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
-#include <iostream>
+#include <cstring>
 
 #include "cli/tool.h"
 #include "core/threads.h"
 #include "core/version.h"
 #include "io/atomic_file.h"
+#include "io/json_log.h"
 
 namespace plumb::cli {
 namespace {
@@ -19,8 +22,10 @@ void print_line(const io::Json& json) {
   std::fwrite(line.data(), 1, line.size(), stdout);
 }
 
+/// Also where one is not there yet.
 bool same_file(const std::string& a, const std::string& b) {
   struct stat first {}, second {};
+  if (io::absolute_path(a) == io::absolute_path(b)) return true;
   return stat(a.c_str(), &first) == 0 && stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
          first.st_ino == second.st_ino;
 }
@@ -32,6 +37,23 @@ std::string kind_of_file(const std::string& path) {
   } catch (const Error&) {
     return "";
   }
+}
+
+/// The file of an artefact, and the files without which it is no good: the model that a model was tuned from, the items of scores, features and
+/// feedback.
+void add_files(const io::Manifest& manifest, std::vector<std::string>& paths) {
+  const bool learned = manifest.kind() == "model" || manifest.kind() == "reward";
+  if (!manifest.path().empty()) paths.push_back(manifest.path());
+  for (const auto& [name, input] : manifest.inputs()) {
+    const bool needed = learned ? input.kind() == "model" : input.kind() == "samples" || input.kind() == "dataset";
+    if (needed && !input.path().empty()) paths.push_back(input.path());
+  }
+}
+
+void check_folder(const std::string& path) {
+  const std::string folder = io::folder_of(path);
+  struct stat status {};
+  if (stat(folder.c_str(), &status) != 0) throw Error(Exit::kFailed, path, std::strerror(errno), "make the folder " + folder + " first");
 }
 
 }  // namespace
@@ -46,7 +68,7 @@ const io::Manifest& Context::standard_input() {
                   "name a file, or pipe from the command before; try '" + info_.name + " --help'");
     }
     stdin_ = io::Manifest::read("-");
-    if (!stdin_->path().empty()) read_paths_.push_back(stdin_->path());
+    add_files(*stdin_, read_paths_);
   }
   return *stdin_;
 }
@@ -58,11 +80,10 @@ const io::Manifest& Context::input() {
   return *input_;
 }
 
-bool Context::has_input() {
-  if (input_ || stdin_ || !common_.input.empty()) return true;
-  if (isatty(STDIN_FILENO)) return false;
-  std::cin >> std::ws;
-  return std::cin.peek() != std::char_traits<char>::eof();
+io::Manifest Context::need(const std::string& kind) {
+  io::Manifest manifest = input().need(kind);
+  add_files(manifest, read_paths_);
+  return manifest;
 }
 
 io::Manifest Context::read(const std::string& source, const std::string& kind) {
@@ -72,10 +93,11 @@ io::Manifest Context::read(const std::string& source, const std::string& kind) {
   } else {
     manifest = io::Manifest::read(source);
     read_paths_.push_back(source);
+    add_files(manifest, read_paths_);
   }
   if (kind.empty() || manifest.kind() == kind) return manifest;
   manifest = manifest.need(kind);
-  if (!manifest.path().empty()) read_paths_.push_back(manifest.path());
+  add_files(manifest, read_paths_);
   return manifest;
 }
 
@@ -94,6 +116,7 @@ std::string Context::output_path(const std::string& kind) {
     throw Error(Exit::kUsage, "--output", "'-' is standard output, which carries the manifest", "name a file");
   }
   refuse_input_as_output(path);
+  check_folder(path);
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) return path;
   if (S_ISDIR(status.st_mode)) throw Error(Exit::kUsage, path, "is a folder", "name a file with -o");
@@ -107,7 +130,44 @@ std::string Context::output_path(const std::string& kind) {
   return path;
 }
 
-io::H5Writer Context::create(const std::string& kind) { return io::H5Writer(output_path(kind), common_.compress); }
+void Context::check_printed_output(const std::vector<std::pair<std::string, std::string>>& others) {
+  std::vector<std::pair<std::string, std::string>> taken;
+  if (!common_.output.empty() && common_.output != "-") taken.emplace_back("--output", output_path("metrics"));
+  for (const auto& [option, path] : others) {
+    if (path.empty()) continue;
+    check_folder(path);
+    for (const auto& [before, there] : taken) {
+      if (same_file(path, there)) throw Error(Exit::kUsage, option, "names the same file as " + before);
+    }
+    taken.emplace_back(option, path);
+  }
+}
+
+void Context::check_log(const std::string& output) const {
+  if (!table_.find("log")) return;
+  const std::string path = io::log_path(common_.log, output), hint = "name another with --log";
+  if (same_file(path, output)) throw Error(Exit::kUsage, path, "is the output of this command, not its log", hint);
+  std::vector<std::string> inputs = read_paths_;
+  for (const Option& row : table_.rows()) {
+    if (!row.is_text() || row.name() == "log") continue;
+    const io::Json value = row.to_json();
+    for (const io::Json& one : value.is_array() ? value : io::Json::array({value})) {
+      const std::string text = one.get<std::string>();
+      if (row.is_file()) inputs.push_back(text);
+      if (const size_t colon = text.find(':'); colon != std::string::npos) inputs.push_back(text.substr(colon + 1));  // classifier:FILE.h5
+    }
+  }
+  const bool is_input = std::any_of(inputs.begin(), inputs.end(), [&](const std::string& input) { return !input.empty() && same_file(path, input); });
+  if (is_input) throw Error(Exit::kUsage, path, "is an input of this command and would be emptied for its log", hint);
+  if (common_.force || io::is_standard_output(path) || io::is_log(path)) return;
+  throw Error(Exit::kUsage, path, "is there and no log of plumb's", hint + ", or replace it with --force");
+}
+
+io::H5Writer Context::create(const std::string& kind) {
+  const std::string path = output_path(kind);
+  check_log(path);
+  return io::H5Writer(path, common_.compress);
+}
 
 io::Manifest Context::manifest(const std::string& kind) {
   io::Json json{{"format", "plumb/" + std::to_string(kFormatVersion)}, {"kind", kind}, {"tool", info_.name},

@@ -67,17 +67,21 @@ class Context {
   /// The manifest of the input: the positional argument, else stdin. Read once; later calls return the same.
   /// With stdin a terminal and no argument: Error(kUsage).
   const io::Manifest& input();
-  /// Whether there is an input. Reads standard input if nothing was named on the command line.
-  bool has_input();                 ///< false if nothing was given and stdin is a terminal or empty
   /// The nearest artefact of this kind on the input's lineage.
-  io::Manifest need(const std::string& kind) { return input().need(kind); }
+  io::Manifest need(const std::string& kind);
   /// The manifest of a file given by an option such as --model, --reference ("-" allowed). kind "" = any.
   io::Manifest read(const std::string& source, const std::string& kind);
 
   /// Where the main output goes: -o, else KIND.h5 (KIND.json for metrics) in the current folder. Refuses to replace a file
-  /// that is no artefact of this kind, unless --force.
+  /// that is no artefact of this kind, unless --force, and an input always.
   std::string output_path(const std::string& kind);
+  /// Claims the main output, before the work. A run's log, which is emptied, is refused here if it is an input, the output, or no log.
   io::H5Writer create(const std::string& kind);
+  /// For metrics, which are printed and need no file: refuses an -o that could not be written in the end, and `others` (option, path) that have
+  /// no folder or are the same as another.
+  void check_printed_output(const std::vector<std::pair<std::string, std::string>>& others);
+  /// Throws Error(kUsage) if the file was read by this command, or what was read is no good without it.
+  void refuse_input_as_output(const std::string& path) const;
 
   /// A fresh manifest of this kind: format, tool, version, argv, config (options that shape the result).
   io::Manifest manifest(const std::string& kind);
@@ -102,7 +106,7 @@ class Context {
 
  private:
   const io::Manifest& standard_input();
-  void refuse_input_as_output(const std::string& path) const;
+  void check_log(const std::string& output) const;
   ToolInfo info_;
   std::vector<std::string> argv_;
   OptionTable& table_;

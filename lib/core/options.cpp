@@ -2,6 +2,7 @@
 #include "core/options.h"
 
 #include <algorithm>
+#include <charconv>
 #include <stdexcept>
 
 #include "core/error.h"
@@ -113,9 +114,15 @@ void Option::set(const std::vector<std::string>& values) {
                },
                [&](int64_t* target) { *target = as_int(values.back()); },
                [&](uint64_t* target) {
-                 const int64_t value = as_int(values.back());
-                 if (value < 0) throw Error(Exit::kUsage, subject, "must not be negative");
-                 *target = static_cast<uint64_t>(value);
+                 const std::string& text = values.back();
+                 uint64_t value = 0;  // up to 2^64 - 1, which int64_t does not hold
+                 const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+                 if (parsed.ec == std::errc::result_out_of_range) throw Error(Exit::kUsage, subject, "is larger than 2^64 - 1");
+                 if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
+                   if (as_int(text) < 0) throw Error(Exit::kUsage, subject, "must not be negative");
+                 }
+                 check_number(static_cast<double>(value));
+                 *target = value;
                },
                [&](double* target) { *target = as_double(values.back()); },
                [&](std::string* target) { check_choice(values.back()); *target = values.back(); },
@@ -138,7 +145,7 @@ void Option::set(const std::vector<std::string>& values) {
 }
 
 void Option::set_json(const Json& value) {
-  if (value.is_null()) return;
+  if (value.is_null()) throw Error(Exit::kUsage, "--" + name_, "null is no value", "leave the key out");
   std::vector<std::string> values;
   if (value.is_array()) {
     if (!is_list()) throw Error(Exit::kUsage, "--" + name_, "takes one value, not a list");

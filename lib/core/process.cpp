@@ -25,7 +25,7 @@ namespace plumb {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::array<int, 3> kEndingSignals{SIGTERM, SIGINT, SIGHUP};
+constexpr std::array<int, 4> kEndingSignals{SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 constexpr double kStopGraceSeconds = 20;
 constexpr int kPollMs = 50;
 

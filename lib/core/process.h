@@ -5,7 +5,7 @@
 
 namespace plumb {
 
-/// One file in a fresh private folder below $TMPDIR (else /tmp). Removed by the destructor, and by SIGTERM, SIGINT or SIGHUP
+/// One file in a fresh private folder below $TMPDIR (else /tmp). Removed by the destructor, and by SIGTERM, SIGINT, SIGHUP or SIGUSR1
 /// while the object lives if the process has no handlers of its own for them. One object at a time.
 class ScratchFile {
  public:

@@ -16,14 +16,6 @@ std::atomic<int> g_requests{0};
 std::atomic<int> g_signal{SIGTERM};  // the first that asked for a stop
 Clock::time_point g_deadline = Clock::time_point::max();
 
-extern "C" void on_stop_signal(int number) {
-  if (g_requests.fetch_add(1) > 0) {
-    signal(number, SIG_DFL);
-    raise(number);
-  }
-  g_signal = number;
-}
-
 constexpr size_t kMostDeeds = 4;
 std::atomic<void (*)()> g_deeds[kMostDeeds];
 std::atomic<pid_t> g_owner{0};
@@ -38,6 +30,11 @@ extern "C" void on_ending_signal(int number) {
   errno = problem;
 }
 
+extern "C" void on_stop_signal(int number) {
+  if (g_requests.fetch_add(1) > 0) on_ending_signal(number);
+  g_signal = number;
+}
+
 }  // namespace
 
 void before_ending(void (*deed)()) {
@@ -46,7 +43,7 @@ void before_ending(void (*deed)()) {
     void (*free_place)() = nullptr;
     if (g_deeds[k] == deed || g_deeds[k].compare_exchange_strong(free_place, deed)) break;
   }
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
     struct sigaction now {};
     if (sigaction(number, nullptr, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL) signal(number, on_ending_signal);
   }

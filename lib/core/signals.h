@@ -19,8 +19,8 @@ void set_time_limit(double seconds);
 /// (by SIGTERM if a time limit did), so that the caller sees 128 + n.
 [[noreturn]] void die_of_stop_signal();
 
-/// What is done before SIGTERM, SIGINT or SIGHUP ends the process at once, where no stop handler is installed: remove what is not whole,
-/// say. It may allocate nothing and take no lock. Registered once, at most four of them; not done by a child that was forked.
+/// What is done before SIGTERM, SIGINT, SIGHUP or SIGUSR1 ends the process at once, or the second signal where stop handlers are installed:
+/// remove what is not whole, say. It may allocate nothing and take no lock. Registered once, at most four of them; not done by a child that was forked.
 void before_ending(void (*deed)());
 
 /// For tests: forgets an earlier request.

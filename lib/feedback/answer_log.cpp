@@ -96,6 +96,10 @@ void AnswerLog::open() {
     ::close(descriptor_);
     throw Error(Exit::kUsage, path_, "is in use by another command, or is this one's input", "wait for it, or " + remedy_);
   }
+  if (!io::begins_as(path_, R"({"kind":"session")", [](const io::Json& first) { return text_of(first, "kind") == "session"; })) {
+    ::close(descriptor_);
+    throw Error(Exit::kUsage, path_, "is no record of answers", remedy_);
+  }
   const io::JsonlLog mended(path_);  // cuts off a torn last line
 }
 
@@ -104,7 +108,6 @@ void AnswerLog::read() {
   io::for_each_jsonl(path_, [&](const io::Json& line) {
     const std::string where = cat(path_, ": line ", ++number);
     if (number > 1) return replay(line, where);
-    if (text_of(line, "kind") != "session") throw Error(Exit::kUsage, path_, "is no record of answers", remedy_);
     const AnswerSession there = session_from(line, where);
     if (there == session_) return;
     const bool other = there.samples != session_.samples;

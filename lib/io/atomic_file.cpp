@@ -2,73 +2,22 @@
 #include "io/atomic_file.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <filesystem>
-#include <mutex>
-#include <set>
 
 #include "core/error.h"
-#include "core/signals.h"
+#include "io/temporary.h"
 
 namespace plumb::io {
 namespace fs = std::filesystem;
 namespace {
 
-std::mutex g_mutex;
-std::set<std::string> g_claimed;  // temporary names that this process is writing
-
-// The same names for a signal handler, which may allocate nothing and take no lock. More files than these at once: the rest stay behind
-// and go when their name is claimed again.
-constexpr size_t kRemembered = 8, kLongest = 4096;
-char g_names[kRemembered][kLongest];
-std::atomic<bool> g_taken[kRemembered];
-
-void remove_remembered() {
-  for (size_t k = 0; k < kRemembered; ++k) {
-    if (g_taken[k]) ::unlink(g_names[k]);
-  }
-}
-
-void remember(const std::string& name) {
-  before_ending(remove_remembered);
-  for (size_t k = 0; k < kRemembered && name.size() < kLongest; ++k) {
-    if (g_taken[k]) continue;
-    std::memcpy(g_names[k], name.c_str(), name.size() + 1);
-    g_taken[k] = true;
-    return;
-  }
-}
-
-void forget(const std::string& name) {
-  for (size_t k = 0; k < kRemembered; ++k) {
-    if (g_taken[k] && name == g_names[k]) g_taken[k] = false;
-  }
-}
-
 [[noreturn]] void fail(const std::string& path, const std::string& hint = "") {
   throw Error(Exit::kFailed, path, std::strerror(errno), hint);
-}
-
-/// Removes `.NAME.tmp.PID` files whose process has ended. Only ended processes of this host can be told; writing one
-/// target from two hosts at once is a mistake anyway.
-void remove_leftovers(const fs::path& folder, const std::string& prefix) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.rfind(prefix, 0) != 0) continue;
-    pid_t pid = 0;
-    const char* end = name.data() + name.size();
-    const auto parsed = std::from_chars(name.data() + prefix.size(), end, pid);
-    if (parsed.ec != std::errc() || parsed.ptr != end || pid <= 0) continue;
-    if (::kill(pid, 0) != 0 && errno == ESRCH) ::unlink(entry.path().c_str());
-  }
 }
 
 void sync_path(const std::string& path, int flags) {
@@ -100,21 +49,11 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
   if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     throw Error(Exit::kFailed, path, "exists and is not a regular file", "give another name");
   }
-  const std::string prefix = "." + name + ".tmp.";
-  remove_leftovers(folder, prefix);
-  temporary_ = (fs::path(folder) / (prefix + std::to_string(::getpid()))).string();
-  {
-    const std::lock_guard<std::mutex> lock(g_mutex);
-    if (!g_claimed.insert(temporary_).second)
-      throw Error(Exit::kFailed, path, "is already being written by this command");
-    remember(temporary_);
-  }
+  temporary_ = claim_temporary(path);
   const int descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor < 0) {
     const int problem = errno;
-    const std::lock_guard<std::mutex> lock(g_mutex);
-    forget(temporary_);
-    g_claimed.erase(temporary_);
+    release_temporary(temporary_);
     errno = problem;
     fail(path);
   }
@@ -124,9 +63,7 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
 AtomicFile::~AtomicFile() {
   if (committed_) return;
   ::unlink(temporary_.c_str());
-  const std::lock_guard<std::mutex> lock(g_mutex);
-  forget(temporary_);
-  g_claimed.erase(temporary_);
+  release_temporary(temporary_);
 }
 
 void AtomicFile::commit() {
@@ -134,11 +71,7 @@ void AtomicFile::commit() {
   sync_path(temporary_, O_WRONLY);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_);
   committed_ = true;
-  {
-    const std::lock_guard<std::mutex> lock(g_mutex);
-    forget(temporary_);
-    g_claimed.erase(temporary_);
-  }
+  release_temporary(temporary_);
   sync_path(folder_of(path_), O_RDONLY | O_DIRECTORY);
 }
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/exporter.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "io/temporary.h"
 
 namespace plumb::io {
 namespace fs = std::filesystem;
@@ -36,6 +35,14 @@ Manifest items_of(const Manifest& input) {
   if (input.kind() == "model" || input.kind() == "reward") {
     throw Error(Exit::kUsage, input.label(), "is a " + input.kind() + ", no items", input.kind() == "model" ? "draw some: sample --model " + input.label() : "name the samples or the dataset");
   }
+  for (const auto& [name, next] : input.inputs()) {
+    const bool measured = input.kind() == "metrics" && name == "samples";  // whatever the reference is
+    const bool before = input.kind() == "scores" && (next.kind() == "metrics" || next.kind() == "scores");
+    if (!measured && !before) continue;
+    if (next.json().contains("format")) return items_of(next);
+    verify_digest(next);
+    return items_of(Manifest::read(next.path()));
+  }
   if (const auto samples = input.find("samples")) return *samples;
   return input.need("dataset");
 }
@@ -53,11 +60,24 @@ void refuse_options(const std::string& name, const ExportOptions& options, const
   }
 }
 
-void refuse_existing(const ExportOptions& options) {
+namespace {
+
+/// Whether `path` is the file of this manifest or of one that it names.
+bool is_named_by(const Manifest& manifest, const std::string& path) {
+  std::error_code ignored;
+  if (!manifest.path().empty() && fs::equivalent(manifest.path(), path, ignored)) return true;
+  const auto inputs = manifest.inputs();
+  return std::any_of(inputs.begin(), inputs.end(), [&](const auto& input) { return is_named_by(input.second, path); });
+}
+
+}  // namespace
+
+void refuse_existing(const ExportOptions& options, const Manifest& input) {
   std::error_code ignored;
   const fs::file_status status = fs::status(options.path, ignored);
   if (!fs::exists(status)) return;
   if (!fs::is_regular_file(status)) throw Error(Exit::kUsage, options.path, "is not a regular file", "name a file with -o");
+  if (is_named_by(input, options.path)) throw Error(Exit::kUsage, options.path, "is an input of this command and would be replaced by its output", "name another with -o");
   if (!options.force && fs::file_size(options.path, ignored) > 0) {
     throw Error(Exit::kUsage, options.path, "is there already", "replace it with --force");
   }
@@ -71,15 +91,18 @@ AtomicFolder::AtomicFolder(const std::string& path, bool force) : path_(absolute
   if (fs::is_directory(status) && !fs::is_empty(path_, problem) && !force) {
     throw Error(Exit::kUsage, path, "is a folder that is not empty", "name another, or add to it with --force");
   }
-  const fs::path target(path_);
-  temporary_ = (target.parent_path() / cat(".", target.filename().string(), ".tmp.", getpid())).string();
+  temporary_ = claim_temporary(path_);
   fs::remove_all(temporary_, problem);
-  if (!fs::create_directory(temporary_, problem)) throw Error(Exit::kFailed, path, "cannot be made: " + problem.message());
+  if (fs::create_directory(temporary_, problem)) return;
+  release_temporary(temporary_);
+  throw Error(Exit::kFailed, path, "cannot be made: " + problem.message());
 }
 
 AtomicFolder::~AtomicFolder() {
   std::error_code ignored;
-  if (!committed_) fs::remove_all(temporary_, ignored);
+  if (committed_) return;
+  fs::remove_all(temporary_, ignored);
+  release_temporary(temporary_);
 }
 
 void AtomicFolder::commit() {
@@ -98,6 +121,7 @@ void AtomicFolder::commit() {
   }
   if (problem) throw Error(Exit::kFailed, path_, "cannot be written: " + problem.message());
   committed_ = true;
+  release_temporary(temporary_);
 }
 
 }  // namespace plumb::io

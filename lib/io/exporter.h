@@ -28,14 +28,14 @@ struct ExporterRow {
 const std::vector<ExporterRow>& exporters();   ///< sorted by name
 std::vector<std::string> exporter_names();
 
-/// The nearest manifest that holds items: samples, else dataset. Throws Error(kBadInput) if there is neither.
+/// The nearest manifest that holds items: what metrics measured, else samples, else dataset. Throws Error(kBadInput) if there is neither.
 Manifest items_of(const Manifest& input);
 /// Items to export: the manifest's count, at most `limit` unless that is 0.
 int64_t export_count(const Manifest& items, int64_t limit);
 /// Throws Error(kUsage, option, ...) if the exporter `name` was given an option it has no use for.
 void refuse_options(const std::string& name, const ExportOptions& options, const std::vector<std::string>& useful);
-/// Throws Error(kUsage) if a file is there already, unless options.force.
-void refuse_existing(const ExportOptions& options);
+/// Throws Error(kUsage) if a file is there already, unless options.force; always if it is the input's, or one that the input was made from.
+void refuse_existing(const ExportOptions& options, const Manifest& input);
 
 /// A folder that appears under its name only when it is whole. An existing empty folder counts as absent; one with content
 /// is refused (kUsage) unless `force`, then the new files are moved into it.

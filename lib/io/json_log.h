@@ -12,7 +12,7 @@ namespace plumb::io {
 /// A JsonlLog that reads as one uninterrupted run: lines of steps that a resumed run will do again are cut off first.
 class JsonLog {
  public:
-  /// "" = no log. resumed_step < 0: a new run, the file is emptied. Otherwise lines after (resumed_step, resumed_epoch), and
+  /// "" = no log. resumed_step < 0: a new run, the file is emptied (whoever calls has asked is_log). Otherwise lines after (resumed_step, resumed_epoch), and
   /// a torn last line, are cut off (truncate_after). Throws Error(kFailed) if it cannot be written.
   JsonLog(const std::string& path, int64_t resumed_step, int64_t resumed_epoch = std::numeric_limits<int64_t>::max());
   /// One line, written through at once. Throws Error(kBadNumbers) for a NaN or infinity.
@@ -23,6 +23,9 @@ class JsonLog {
  private:
   JsonlLog log_;
 };
+
+/// Whether a run may empty what is at `path`: there is nothing, or it begins as a log of ours.
+bool is_log(const std::string& path);
 
 /// The log's place: the option's, by default OUT.jsonl beside the output.
 std::string log_path(const std::string& option, const std::string& output);

@@ -79,7 +79,7 @@ JsonlLog::JsonlLog(const std::string& path) : path_(path) {
   }
   if (descriptor_ < 0) throw Error(Exit::kFailed, path, std::strerror(errno));
   struct stat status {};
-  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) return;  // a pipe or terminal has no end to mend
+  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode) || is_standard_output(path)) return;  // a pipe or terminal has no end to mend
   try {
     mend_end(path, descriptor_);
   } catch (...) {
@@ -119,6 +119,30 @@ std::vector<Json> read_jsonl(const std::string& path) {
   std::vector<Json> lines;
   for_each_jsonl(path, [&](const Json& json) { lines.push_back(json); });
   return lines;
+}
+
+bool begins_as(const std::string& path, const std::string& head, const std::function<bool(const Json&)>& ours) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return true;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(Exit::kBadInput, path, std::strerror(errno));
+  std::string text(1 << 16, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string::npos) return text.size() < (1 << 16);  // blanks alone
+  const size_t end = text.find('\n', begin);
+  const std::string line = text.substr(begin, end - begin);
+  const Json first = Json::parse(line, nullptr, false);
+  if (first.is_object()) return ours(first);
+  return end == std::string::npos && (line.starts_with(head) || head.starts_with(line));
+}
+
+bool is_standard_output(const std::string& path) {
+  struct stat there {}, own {};
+  if (::stat(path.c_str(), &there) != 0) return false;
+  const auto same = [&](int descriptor) { return ::fstat(descriptor, &own) == 0 && own.st_dev == there.st_dev && own.st_ino == there.st_ino; };
+  return same(STDOUT_FILENO) || same(STDERR_FILENO);
 }
 
 int64_t truncate_after(const std::string& path, int64_t step, int64_t epoch) {

@@ -32,7 +32,7 @@ double normalised_entropy(const std::vector<double>& counts) {
 
 /// Standard error of the normalised entropy: all items of a class have the same delete-one value.
 double entropy_error(const std::vector<double>& counts, int64_t inside) {
-  if (inside < 2) return 0;
+  if (inside < 3) return 0;
   std::vector<double> without;
   for (size_t c = 0; c < counts.size(); ++c) {
     if (counts[c] <= 0) continue;
@@ -84,6 +84,7 @@ ClassCoverageResult class_coverage(const Tensor& probabilities, const Tensor& fe
   out.n = features.size(0);
   std::vector<double> counts;
   double paired = 0, variance = 0;   // items in classes that have pairs
+  bool with_errors = true;
   for (const int64_t index : wanted) {
     const Tensor rows = at::nonzero(predicted == index).squeeze(1);
     ClassCoverageResult::Class one;
@@ -95,6 +96,7 @@ ClassCoverageResult class_coverage(const Tensor& probabilities, const Tensor& fe
       one.distance = distance.mean;
       out.distance += weight * distance.mean;
       variance += std::pow(weight * distance.standard_error, 2);
+      with_errors = with_errors && distance.has_error;
       paired += weight;
     }
     out.inside += one.count;
@@ -104,7 +106,7 @@ ClassCoverageResult class_coverage(const Tensor& probabilities, const Tensor& fe
   out.has_distance = paired > 0;
   if (out.has_distance) {
     out.distance /= paired;
-    out.distance_error = std::sqrt(variance) / paired;
+    if (with_errors) out.distance_error = std::sqrt(variance) / paired;
   }
   if (out.inside == 0) return out;
   out.entropy = normalised_entropy(counts);
@@ -129,8 +131,8 @@ io::Json ClassCoverageResult::to_json(const std::vector<std::string>& names) con
     entry.update({{"count", one.count}, {"share", or_null(inside > 0, one.share)}, {"distance", or_null(one.count >= 2, one.distance)}});
     out["classes"].push_back(std::move(entry));
   }
-  if (inside > 1) add_interval(out, "normalised_entropy", normal_interval(entropy, entropy_error));
-  if (has_distance) add_interval(out, "class_distance", normal_interval(distance, distance_error));
+  if (inside > 2) add_interval(out, "normalised_entropy", normal_interval(entropy, entropy_error));
+  if (distance_error) add_interval(out, "class_distance", normal_interval(distance, *distance_error));
   return out;
 }
 

@@ -1,6 +1,7 @@
 // Whether samples are of the wanted classes, and how evenly of them: what to report beside a preference.   SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,10 @@ struct ClassCoverageResult {
   std::vector<Class> classes;       ///< the wanted ones, ascending
   int64_t n = 0, inside = 0;        ///< items; of them, those predicted to be of a wanted class
   double entropy = 0;               ///< of the shares, over ln(classes); 0 for a single class
-  double entropy_error = 0;         ///< its standard error, delete-one jackknife over the items inside
+  double entropy_error = 0;         ///< its standard error, delete-one jackknife over the items inside; of fewer than 3 there is none
   double min_share = 0;             ///< the smallest share
   double distance = 0;              ///< mean of the classes' distances, weighted by their counts, of classes of 2 items and more
-  double distance_error = 0;        ///< its standard error for these predictions: that of each class by the jackknife
+  std::optional<double> distance_error;  ///< its standard error for these predictions: that of each class by the jackknife; none if one has 2 items
   bool has_distance = false;        ///< whether any class has 2 items
   double success() const { return static_cast<double>(inside) / static_cast<double>(n); }
   /// "value": the success rate, with the interval of a share; "normalised_entropy", "min_share" and "class_distance" are null where nothing

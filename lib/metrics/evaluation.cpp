@@ -59,13 +59,12 @@ std::string or_none(const std::string& text) { return text.empty() ? "none" : te
 io::Manifest find_items(const io::Manifest& input) {
   const std::vector<std::string> kinds{"samples", "dataset", "features"};
   if (std::find(kinds.begin(), kinds.end(), input.kind()) != kinds.end()) return input;
-  if (input.kind() == "metrics") {  // its `samples` are what it measured; a reference may be samples too
-    for (const auto& [name, manifest] : input.inputs()) {
-      if (name == "samples") return whole(manifest);
-    }
+  for (const auto& [name, next] : input.inputs()) {
+    if (input.kind() == "metrics" && name == "samples") return whole(next);  // what it measured; a reference may be samples too
+    if (input.kind() == "scores" && (next.kind() == "metrics" || next.kind() == "scores")) return find_items(whole(next));
   }
   for (const std::string& kind : kinds) {
-    if (auto found = input.find(kind)) return *found;
+    if (auto found = input.find(kind)) return whole(*found);
   }
   return input.need("samples");
 }

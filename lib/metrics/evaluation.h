@@ -11,7 +11,8 @@
 namespace plumb::metrics {
 
 /// The items that a command's input is about: the input itself if it is samples, a dataset or features; what an earlier
-/// metrics manifest measured; else the nearest samples on the lineage, then dataset, then features. Error(kBadInput) if none.
+/// metrics manifest measured, before scores too; else the nearest samples on the lineage, then dataset, then features. Error(kBadInput) if
+/// there are none, or their file is gone.
 io::Manifest find_items(const io::Manifest& input);
 
 /// Features of artefacts, through one network that is made when first needed.

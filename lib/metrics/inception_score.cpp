@@ -20,10 +20,11 @@ double score_of(const Tensor& p) {
   return std::exp(terms.sum(1).mean().item<double>());
 }
 
-/// Of the score over all items. Leaving item i out takes its answer from the marginal and its own entropy from the mean.
+/// Of the score over all items. Leaving item i out takes its answer from the marginal and its own entropy from the mean. Of 2 items that
+/// leaves 1, which always scores 1: there is no error.
 double standard_error_of(const Tensor& p) {
   const double n = static_cast<double>(p.size(0));
-  if (n < 2) return 0;
+  if (n < 3) return 0;
   const Tensor own = at::xlogy(p, p).sum(1);                                   // [N]
   const Tensor marginal = ((p.sum(0, true) - p) / (n - 1)).clamp_min(0);       // [N,K]; rounding may leave -1e-17
   const Tensor logs = (own.sum() - own) / (n - 1) - at::xlogy(marginal, marginal).sum(1);
@@ -61,7 +62,7 @@ InceptionScoreResult inception_score(const Tensor& probabilities, const Inceptio
 
 io::Json InceptionScoreResult::to_json() const {
   io::Json out{{"value", value}};
-  if (n > 1) add_interval(out, normal_interval(value, standard_error));
+  if (n > 2) add_interval(out, normal_interval(value, standard_error));
   out.update({{"split_mean", split_mean}, {"split_std", split_std}, {"splits", splits}, {"n", n}, {"classes", classes}});
   return out;
 }

@@ -17,6 +17,11 @@
 namespace plumb::metrics {
 namespace {
 
+void check_count(const Tensor& x, const Tensor& y) {
+  const int64_t fewest = std::min(x.size(0), y.size(0));
+  if (fewest < 3) throw Error(Exit::kBadNumbers, "kid", cat(fewest, fewest == 1 ? " item" : " items"), "give at least 3 on each side");
+}
+
 /// Adds the sums of (product/d + 1)³ over the rows [b] and columns [m] of a block [b,m] of products to `rows` and `columns`, from
 /// column first(r) of row r on. In pieces of a fixed number of rows, so that the number of threads changes no bit.
 template <typename T, typename First>
@@ -101,9 +106,8 @@ KernelDistanceResult kernel_distance(const Tensor& x, const Tensor& y, const Ten
     throw Error(Exit::kBadInput, "kid", cat("features of ", x.size(1), " and ", y.size(1), " dimensions"),
                 "use one feature network for both sides");
   }
-  if (std::min(x.size(0), y.size(0)) < 3 || x_subsets.size(1) < 2) {
-    throw Error(Exit::kBadNumbers, "kid", cat(std::min(x.size(0), y.size(0)), " items"), "give at least 3 on each side");
-  }
+  check_count(x, y);
+  if (x_subsets.size(1) < 2) throw Error(Exit::kUsage, "kid", "subsets of 1 item", "at least 2");
   KernelDistanceResult out;
   out.n = x.size(0);
   out.n_reference = y.size(0);
@@ -132,12 +136,13 @@ KernelDistanceResult kernel_distance(const Tensor& x, const Tensor& y, const Ten
 KernelDistanceResult kernel_distance(const Tensor& x, const Tensor& y, const KernelDistanceOptions& options) {
   check_features(x, "kid");
   check_features(y, "kid reference");
+  check_count(x, y);
   const int64_t most = std::min(x.size(0), y.size(0));
   const int64_t size = options.subset_size ? options.subset_size : std::min<int64_t>(1000, most);
   if (options.items != 0 && options.items < 3) throw Error(Exit::kUsage, "--kid.items", cat(options.items, " items have no error"), "at least 3, or 0");
   if (size > most || size < 2 || options.subsets < 1) {
     throw Error(Exit::kUsage, "kid", cat(options.subsets, " subsets of ", size, " out of ", x.size(0), " and ", y.size(0), " items"),
-                "lower --kid.subset-size");
+                size > most ? "lower --kid.subset-size" : "raise --kid.subset-size");
   }
   return kernel_distance(x, y, draw_subsets(x.size(0), options.subsets, size, options.seed, subset_of::kSamples),
                          draw_subsets(y.size(0), options.subsets, size, options.seed, subset_of::kReference), options);

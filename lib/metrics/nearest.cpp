@@ -161,6 +161,11 @@ DistanceBlocks::DistanceBlocks(const Tensor& x, const Tensor& y) : within_(x.is_
   };
   y_norms_ = norms(y_);
   x_norms_ = within_ ? y_norms_ : norms(x_);
+  const double most = 2 * (x_norms_.max().item<double>() + y_norms_.max().item<double>());  // |x - y|² <= 2 (|x|² + |y|²)
+  if (!(most <= static_cast<double>(std::numeric_limits<float>::max()))) {
+    throw Error(Exit::kBadNumbers, "distances", "squared distances of these features are beyond float32",
+                "scale the items, or look for features that ran away");
+  }
   rounding_ = 2 * std::numeric_limits<float>::epsilon() * (4 + std::sqrt(static_cast<float>(x.size(1))));
 }
 

@@ -19,6 +19,7 @@ struct Neighbours {
 class DistanceBlocks {
  public:
   /// x [N,d], y [M,d] (may be x). Both are centred by the mean of y, a block at a time, so that |x|² + |y|² - 2xy cancels little.
+  /// Throws Error(kBadNumbers) if squared distances may overflow float32.
   DistanceBlocks(const Tensor& x, const Tensor& y);
   bool within() const { return within_; }
   /// Calls f(i, j, squared distances [bi,bj] float32, contiguous) for blocks at rows i of x, j of y; within a set only j >= i.

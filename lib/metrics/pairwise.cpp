@@ -25,7 +25,8 @@ PairwiseDistance from_row_sums(const Tensor& sums) {
   const double n = static_cast<double>(sums.size(0)), total = sums.sum().item<double>();
   PairwiseDistance out;
   out.mean = check_finite(total / (n * (n - 1)), "pairwise");
-  if (n > 2) out.standard_error = std::sqrt(jackknife_variance((total - 2 * sums) / ((n - 1) * (n - 2))));
+  out.has_error = n > 2;
+  if (out.has_error) out.standard_error = std::sqrt(jackknife_variance((total - 2 * sums) / ((n - 1) * (n - 2))));
   return out;
 }
 
@@ -213,13 +214,13 @@ PairwiseResult pairwise(const Tensor& features) {
 io::Json PairwiseResult::to_json() const {
   const auto part = [](const PairwiseDistance& p) {
     io::Json json{{"mean", p.mean}};
-    add_interval(json, p.interval());
+    if (const auto interval = p.interval()) add_interval(json, *interval);
     json["min"] = p.minimum;
     json["nearest"] = {p.nearest.first, p.nearest.second};
     return json;
   };
   io::Json out{{"value", cosine.mean}};
-  add_interval(out, cosine.interval());
+  if (const auto interval = cosine.interval()) add_interval(out, *interval);
   out.update({{"cosine", part(cosine)}, {"euclidean", part(euclidean)}, {"n", n}, {"d", d}});
   return out;
 }

@@ -1,5 +1,6 @@
 // Mean and minimum pairwise distance of the samples: 1 - cosine and Euclidean.   SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <optional>
 #include <utility>
 
 #include "io/manifest.h"
@@ -14,10 +15,11 @@ using at::Tensor;
 
 struct PairwiseDistance {
   double mean = 0;                          ///< over all pairs i < j
-  double standard_error = 0;                ///< of the mean, delete-one jackknife over the items (0 for 2 items)
+  double standard_error = 0;                ///< of the mean, delete-one jackknife over the items
+  bool has_error = false;                   ///< 2 items have one distance, which does not say how it varies: the error is 0
   double minimum = 0;                       ///< small: near-duplicates among the samples
   std::pair<int64_t, int64_t> nearest{0, 0};  ///< a pair it belongs to, lower row first
-  Interval interval() const { return normal_interval(mean, standard_error); }
+  std::optional<Interval> interval() const { return has_error ? std::optional(normal_interval(mean, standard_error)) : std::nullopt; }
 };
 
 struct PairwiseResult {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -95,17 +97,25 @@ std::vector<Close> find_inside(const DistanceBlocks& blocks, int64_t i, int64_t 
 
 Tensor squares(const Tensor& radius) { return radius.square().to(at::kFloat).contiguous(); }
 
-void check_count(int64_t n, int64_t k, const std::string& who) {
-  if (n > k) return;
-  throw Error(Exit::kBadNumbers, "prdc", cat(who, ": ", n, " items for ", k, " neighbours"), "give more, or lower --prdc.density-k");
+/// wanted: options and how many neighbours they ask for among n items.
+void check_count(int64_t n, const std::string& who, const std::vector<std::pair<std::string, int64_t>>& wanted) {
+  std::vector<std::string> binding;
+  int64_t most = 0;
+  for (const auto& [option, k] : wanted) {
+    if (n > k) continue;
+    binding.push_back(option);
+    most = std::max(most, k);
+  }
+  if (binding.empty()) return;
+  throw Error(Exit::kBadNumbers, "prdc", cat(who, ": ", n, " items for ", most, " neighbours"), "give more, or lower " + join(binding, " and "));
 }
 
 }  // namespace
 
 PrdcResult prdc(const Tensor& samples, const Tensor& reference, const PrdcOptions& options) {
   const int64_t kp = options.precision_k, kd = options.density_k, k = std::max(kp, kd);
-  check_count(samples.size(0), kp, "samples");
-  check_count(reference.size(0), k, "reference");
+  check_count(samples.size(0), "samples", {{"--prdc.precision-k", kp}});
+  check_count(reference.size(0), "reference", {{"--prdc.precision-k", kp}, {"--prdc.density-k", kd}});
   const Tensor reference_radii = nearest_within(reference, k).distance;                 // [M,k]
   const Tensor sample_radius = nearest_within(samples, kp).distance.select(1, kp - 1).contiguous();  // [N]
   const Tensor precision_radius = reference_radii.select(1, kp - 1).contiguous();        // [M]

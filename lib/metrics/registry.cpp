@@ -35,6 +35,17 @@ const Features& MetricInput::reference_features(const std::string& metric) const
   throw NotApplicable(Exit::kUsage, metric, "needs a reference", "give --reference FILE");
 }
 
+namespace {
+
+/// nlohmann would print what is not finite as null.
+void check_numbers(const io::Json& json, const std::string& name) {
+  if (json.is_number_float()) check_finite(json.get<double>(), name);
+  if (!json.is_structured()) return;
+  for (const auto& [key, value] : json.items()) check_numbers(value, name + "." + key);
+}
+
+}  // namespace
+
 io::Json evaluate_metrics(const std::vector<std::string>& names, bool required, const MetricInput& input,
                           const Settings& settings) {
   io::Json out = io::Json::object();
@@ -47,6 +58,7 @@ io::Json evaluate_metrics(const std::vector<std::string>& names, bool required, 
     }
     try {
       out[name] = row->evaluate(input, settings);
+      check_numbers(out[name], name);
     } catch (const NotApplicable& e) {
       if (required) throw;
       log::info("left out: ", e.what());

@@ -55,7 +55,7 @@ struct MetricRow {
 const std::vector<MetricRow>& metric_rows();
 
 /// Runs the named metrics in order: {"fid": {...}, ...}. required: NotApplicable is an error; else it is logged and left out.
-/// Throws Error(kUsage) with the nearest name for an unknown one, Error(kFailed) if none applied.
+/// Throws Error(kUsage) with the nearest name for an unknown one or if none applied, Error(kBadNumbers) for a number that is not finite.
 io::Json evaluate_metrics(const std::vector<std::string>& names, bool required, const MetricInput& input,
                           const Settings& settings);
 

@@ -275,7 +275,7 @@ io::Json sequences_metric(const MetricInput& in, const Settings& settings) {
   const HammingDistance hamming = hamming_distance(samples.codes, letters);
   const NearestSequences nearest = nearest_sequences(samples.codes);
   io::Json out{{"value", check_finite(hamming.mean, "sequences")}}, others = io::Json::object();
-  add_interval(out, normal_interval(hamming.mean, hamming.standard_error));
+  if (n > 2) add_interval(out, normal_interval(hamming.mean, hamming.standard_error));
   out.update({{"min_hamming", nearest.distance}, {"nearest", {nearest.rows.first, nearest.rows.second}}});
   if (o.edit_pairs > 0) {
     const EditDistance edit = edit_distance(samples.codes, o.edit_pairs, o.seed);
@@ -309,7 +309,7 @@ io::Json sequences_metric(const MetricInput& in, const Settings& settings) {
     add_per_class(out, by_label, [&](const Tensor& codes) {
       const HammingDistance inside = hamming_distance(codes, letters);
       io::Json entry{{"value", inside.mean}, {"n", codes.size(0)}};
-      add_interval(entry, normal_interval(inside.mean, inside.standard_error));
+      if (codes.size(0) > 2) add_interval(entry, normal_interval(inside.mean, inside.standard_error));
       return entry;
     });
   }

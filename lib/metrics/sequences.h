@@ -17,7 +17,7 @@ using at::Tensor;
 /// Share of positions where two sequences differ, over all pairs i < j.
 struct HammingDistance {
   double mean = 0;
-  double standard_error = 0;                  ///< of the mean, delete-one jackknife over the items (0 for 2 items)
+  double standard_error = 0;                  ///< of the mean, delete-one jackknife over the items (0 for 2 items, which do not say it)
 };
 /// codes [N,L] uint8, all below `letters`, N >= 2 (else Error(kBadNumbers)). From letter counts a position: time O(N L), no pairs.
 HammingDistance hamming_distance(const Tensor& codes, int64_t letters);

@@ -52,7 +52,8 @@ Tensor spectral_influence(const Gaussian& own, const Gaussian& other, double dis
 
 SpectralResult spectral_distance(const Gaussian& a, const Gaussian& b, const FittedItems& a_items, const FittedItems& b_items) {
   SpectralResult out = spectral_distance(a, b);
-  if (!(out.value > 0) || !a.covariance.defined() || !b.covariance.defined()) return out;
+  if (!(out.value > 0) || !(a.trace() > 0) || !a.covariance.defined() || !b.covariance.defined()) return out;
+  if (a.n == 2 || b.n == 2) return out;  // as far from their mean: they do not say how the spread varies
   double variance = 0, of_log_ratio = 0;
   const auto add = [&](const Gaussian& own, const Gaussian& other, const FittedItems& items) {
     if (!items.features.defined()) return;

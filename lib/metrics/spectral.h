@@ -22,7 +22,8 @@ struct SpectralResult {
 /// Throws Error(kBadInput) if the dimensions differ, Error(kBadNumbers) if the reference has no variance.
 SpectralResult spectral_distance(const Gaussian& a, const Gaussian& b);
 /// The same with intervals, by the infinitesimal jackknife over the items of both sides (of a alone, if those of b are not known).
-/// None where a side has N <= d, where the spectrum is uneven by chance, nor for a distance of 0, where it is no smooth function.
+/// None where a side has N <= d, where the spectrum is uneven by chance, or 2 items, nor for a distance of 0 or samples that are all the same,
+/// where it is no smooth function.
 SpectralResult spectral_distance(const Gaussian& a, const Gaussian& b, const FittedItems& a_items, const FittedItems& b_items);
 
 /// What the distance of `own` to `other` changes by as the weight of a row grows, up to a constant [R] float64; both with a

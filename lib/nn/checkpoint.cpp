@@ -28,7 +28,8 @@ Checkpoint load(const std::string& path) {
   const io::H5Reader file(path);
   const io::Json head = io::Json::parse(file.attribute("/", "checkpoint"), nullptr, false);
   if (head.is_discarded() || !head.is_object() || head.value("format", "") != format_text()) {
-    throw Error(Exit::kBadInput, path, "is not a checkpoint of this version", "remove it to start anew");
+    const bool other = head.is_object() && head.contains("format");
+    throw Error(Exit::kBadInput, path, other ? "is a checkpoint of another version" : "is no checkpoint", "start anew with --resume never");
   }
   Checkpoint checkpoint = read_checkpoint(file, "");
   checkpoint.fingerprint = head.value("fingerprint", "");
@@ -84,7 +85,7 @@ Checkpoint read_checkpoint(const io::H5Reader& file, const std::string& group) {
   Checkpoint checkpoint;
   const std::vector<uint8_t> text = file.read_u8(prefix + "state");
   checkpoint.state = io::Json::parse(text.begin(), text.end(), nullptr, false);
-  if (checkpoint.state.is_discarded()) throw Error(Exit::kBadInput, file.path(), "its state is damaged", "remove it to start anew");
+  if (checkpoint.state.is_discarded()) throw Error(Exit::kBadInput, file.path(), "its state is damaged", "is the file whole?");
   if (!file.has(prefix + "names")) return checkpoint;
   const std::vector<std::string> names = file.read_strings(prefix + "names");
   for (size_t i = 0; i < names.size(); ++i) {

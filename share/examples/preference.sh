@@ -108,7 +108,7 @@ prepare() {
 evaluate() {
   [ ! -e "cells/$1.json" ] || return 0
   sample --model "$2" --class none -n "$COUNT" --seed 77 $SAMPLER -j 1 -q -o "cells/$1-samples.h5" --force >"cells/$1-samples.json"
-  diversity --features classifier:second.h5 --metric class-coverage --class-coverage.classes "$LIKED" --no-per-class -j 1 -q \
+  diversity --features classifier:second.h5 --metric class-coverage --class-coverage.classes "$LIKED" -j 1 -q \
     <"cells/$1-samples.json" >"cells/$1-classes.json"
   evaluate-fid --features classifier:second.h5 --reference liked-features.h5 --metric fid --metric inception-score -j 1 -q \
     <"cells/$1-samples.json" >"cells/$1.json.part"

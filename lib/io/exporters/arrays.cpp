@@ -96,7 +96,7 @@ void export_statistics(const Manifest& features, const ExportOptions& options) {
 
 void export_npy(const Manifest& input, const ExportOptions& options) {
   refuse_options("npy", options, {"layout", "limit"});
-  refuse_existing(options);
+  refuse_existing(options, input);
   const ItemArray items(items_of(input), options);
   AtomicFile target(options.path);
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(std::fopen(target.temporary().c_str(), "wb"), std::fclose);
@@ -112,7 +112,7 @@ void export_npy(const Manifest& input, const ExportOptions& options) {
 
 void export_npz(const Manifest& input, const ExportOptions& options) {
   refuse_options("npz", options, {"layout", "limit", "compress"});
-  refuse_existing(options);
+  refuse_existing(options, input);
   if (input.kind() == "features") return export_statistics(input, options);
   const ItemArray items(items_of(input), options);
   if (items.bytes() >= kZipLimit) throw Error(Exit::kUsage, "--to", "npz is for less than 4 GiB of items", "use --to npy, or --limit");

@@ -17,7 +17,7 @@ std::string quoted(const std::string& text) {
 
 void export_csv(const Manifest& input, const ExportOptions& options) {
   refuse_options("csv", options, {"limit"});
-  refuse_existing(options);
+  refuse_existing(options, input);
   const Manifest items = items_of(input);
   std::vector<Column> columns = item_columns(input, items);
   if (items.has_space() && items.space().type == "sequence") columns.insert(columns.begin(), letters_column(items));

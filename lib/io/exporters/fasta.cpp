@@ -19,7 +19,7 @@ std::string described(std::string text) {
 
 void export_fasta(const Manifest& input, const ExportOptions& options) {
   refuse_options("fasta", options, {"limit"});
-  refuse_existing(options);
+  refuse_existing(options, input);
   const Manifest items = items_of(input);
   if (items.space().type != "sequence") {
     throw Error(Exit::kBadInput, items.label(), "holds " + items.space().text() + "; FASTA needs sequences");

@@ -144,7 +144,7 @@ void export_peft(const Manifest& input, const ExportOptions& options) {
 
 void export_kohya(const Manifest& input, const ExportOptions& options) {
   refuse_options("kohya", options, {});
-  refuse_existing(options);
+  refuse_existing(options, input);
   Lora lora = read_lora(input.need("model"), "kohya");
   Tensors tensors;
   for (Adapter& adapter : lora.adapters) {
@@ -160,7 +160,7 @@ void export_kohya(const Manifest& input, const ExportOptions& options) {
 
 void export_torchscript(const Manifest& input, const ExportOptions& options) {
   refuse_options("torchscript", options, {});
-  refuse_existing(options);
+  refuse_existing(options, input);
   const Manifest model = input.need("model");
   const H5Reader file = open_artefact(model);
   if (!file.has("torchscript")) throw Error(Exit::kBadInput, model.label(), "is not a TorchScript model", "--to diffusers, if it is a UNet");

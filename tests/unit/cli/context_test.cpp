@@ -43,11 +43,13 @@ struct Run {
   std::unique_ptr<Context> context;
 };
 
-void write_artefact(const std::string& path, const std::string& kind) {
+void write_artefact(const std::string& path, const std::string& kind, const std::vector<std::pair<std::string, Manifest>>& inputs = {}) {
   plumb::io::H5Writer writer(path);
   const std::vector<uint8_t> bytes(8, 1);
   writer.write("images", plumb::io::Type::kU8, {2, 1, 2, 2}, bytes.data());
-  plumb::io::commit_artefact(writer, Manifest(plumb::io::Json{{"format", "plumb/1"}, {"kind", kind}, {"count", 2}}));
+  plumb::io::Json json{{"format", "plumb/1"}, {"kind", kind}, {"count", 2}};
+  for (const auto& [name, input] : inputs) json["inputs"][name] = input.json();
+  plumb::io::commit_artefact(writer, Manifest(json));
 }
 
 CommonOptions with_output(const std::string& path, bool force = false) {
@@ -107,6 +109,69 @@ TEST_SUITE("context") {
       CHECK(exit == plumb::Exit::kUsage);
     }
   }
+  TEST_CASE("what an input is no good without is an input: an adapter's base, the samples of scores, what was needed of a lineage") {
+    Folder folder;
+    write_artefact("base.h5", "model");
+    write_artefact("adapter.h5", "model", {{"model", Manifest::read("base.h5")}});
+    write_artefact("samples.h5", "samples", {{"model", Manifest::read("adapter.h5")}});
+    write_artefact("scores.h5", "scores", {{"samples", Manifest::read("samples.h5")}});
+    const auto refused = [](const char* read, const char* output, const char* needed) {
+      CommonOptions o = with_output(output, true);
+      o.input = {read};
+      Run run(o);
+      run.context->input();
+      if (*needed) run.context->need(needed);
+      return error_of([&] { run.context->output_path("model"); }).find("is an input") != std::string::npos;
+    };
+    CHECK(refused("adapter.h5", "base.h5", ""));
+    CHECK(refused("scores.h5", "samples.h5", ""));
+    CHECK_FALSE(refused("samples.h5", "adapter.h5", ""));  // drawn by it once, which is no reason to keep it
+    CHECK(refused("samples.h5", "adapter.h5", "model"));
+    CHECK(refused("samples.h5", "base.h5", "model"));
+  }
+  TEST_CASE("a log takes the place of an earlier log, and of nothing else") {
+    Folder folder;
+    write_artefact("data.h5", "dataset");
+    plumb::io::write_file("mine.txt", "mine");
+    plumb::io::write_file("run.jsonl", "{\"event\":\"start\",\"step\":0,\"tool\":\"pretrain\"}\n");
+    const auto answer = [](const std::string& log, bool force) {
+      CommonOptions o = with_output("m.h5", force);
+      o.log = log;
+      Run run(o);
+      std::string init = "mine.txt", features = "classifier:mine.txt";
+      run.table.add("log", &run.common.log, "log").file();
+      if (log == "./mine.txt") run.table.add("init", &init, "model").file();
+      if (log == ".//mine.txt") run.table.add("features", &features, "network");
+      run.context->read("data.h5", "dataset");
+      return error_of([&] { run.context->create("model"); });
+    };
+    for (const bool force : {false, true}) {
+      for (const char* good : {"", "run.jsonl", "new.jsonl", "/dev/null", "/dev/stderr"}) CHECK(answer(good, force) == "");
+      CHECK(answer("data.h5", force) == "data.h5: is an input of this command and would be emptied for its log: name another with --log");
+      CHECK(answer("./mine.txt", force).find("is an input") != std::string::npos);
+      CHECK(answer(".//mine.txt", force).find("is an input") != std::string::npos);
+      CHECK(answer("./m.h5", force) == "./m.h5: is the output of this command, not its log: name another with --log");
+    }
+    CHECK(answer("mine.txt", false) == "mine.txt: is there and no log of plumb's: name another with --log, or replace it with --force");
+    CHECK(answer("mine.txt", true) == "");
+    plumb::io::write_file("m.h5.jsonl", "{\"kind\":\"session\"}\n");
+    CHECK(answer("", false).find("m.h5.jsonl: is there and no log") == 0);
+  }
+  TEST_CASE("a printed result's file is looked at before the work, and that no other is the same") {
+    Folder folder;
+    plumb::io::write_file("mine.txt", "mine");
+    const auto answer = [](const std::string& output, const std::string& features, const std::string& stats = "") {
+      Run run(with_output(output));
+      return error_of([&] { run.context->check_printed_output({{"--save-features", features}, {"--save-stats", stats}}); });
+    };
+    CHECK(answer("", "") == "");
+    CHECK(answer("-", "f.h5", "s.npz") == "");
+    CHECK(answer("mine.txt", "").find("mine.txt: is there and no artefact") == 0);
+    CHECK(answer("no/m.json", "") == "no/m.json: No such file or directory: make the folder no first");
+    CHECK(answer("m.json", "no/f.h5") == "no/f.h5: No such file or directory: make the folder no first");
+    CHECK(answer("f.h5", "./f.h5") == "--save-features: names the same file as --output");
+    CHECK(answer("m.json", "f.h5", "./f.h5") == "--save-stats: names the same file as --save-features");
+  }
   TEST_CASE("read finds the kind on the lineage, and says what is there if it is not") {
     Folder folder;
     write_artefact("model.h5", "model");
@@ -127,7 +192,6 @@ TEST_SUITE("context") {
     CommonOptions o;
     o.input = {"a.h5", "b.h5"};
     Run run(o);
-    CHECK(run.context->has_input());
     CHECK(error_of([&] { run.context->input(); }) == "b.h5: unexpected argument: one input is read");
   }
   TEST_CASE("threads and was_set") {

@@ -146,6 +146,32 @@ TEST_CASE("signals: the first asks, the second ends; time limits") {
   reset_stop_request();
 }
 
+TEST_CASE("signals: what is not whole is removed before one ends the process, also by the second that a stop waits for") {
+  static int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const auto deed = [] { (void)!::write(ends[1], "x", 1); };
+  int done = 0;
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+    for (const bool waits : {false, true}) {
+      if (waits && number == SIGHUP) continue;
+      const int status = status_of_child([&] {
+        ::signal(number, SIG_DFL);
+        before_ending(deed);
+        if (waits) install_stop_handlers();
+        ::raise(number);
+        ::raise(number);
+      });
+      CHECK(WIFSIGNALED(status));
+      CHECK(WTERMSIG(status) == number);
+      ++done;
+    }
+  }
+  ::close(ends[1]);
+  char text[16];
+  CHECK(::read(ends[0], text, sizeof text) == done);
+  ::close(ends[0]);
+}
+
 TEST_CASE("threads: Slurm, then OpenMP, then the affinity mask") {
   const auto with = [](const char* slurm, const char* openmp) {
     ::unsetenv("SLURM_CPUS_PER_TASK");

@@ -76,6 +76,8 @@ TEST_CASE("options: text sets values; the last of several wins; lists are replac
   CHECK(table.find("eta")->was_set());
   CHECK_FALSE(table.find("weights")->was_set());
   CHECK(table.find("nothing") == nullptr);
+  table.find("seed")->set({"18446744073709551615"});
+  CHECK(all.seed == UINT64_MAX);
 }
 
 TEST_CASE("options: bad values are refused, never repaired") {
@@ -93,6 +95,8 @@ TEST_CASE("options: bad values are refused, never repaired") {
   bad("batch-size", {"1.5"}, "not a whole number");
   bad("batch-size", {}, "needs a value");
   bad("seed", {"-1"}, "not be negative");
+  bad("seed", {"18446744073709551616"}, "larger than 2^64 - 1");
+  bad("seed", {"7.0"}, "not a whole number");
   bad("eta", {"nan"}, "not a finite number");
   bad("eta", {"1.0001"}, "must be 0 to 1");
   bad("sampler", {"ddmi"}, "did you mean 'ddim'?");
@@ -128,6 +132,8 @@ TEST_CASE("options: a config gives way to the command line, and unknown or bad e
   CHECK(all.number == 16);
   CHECK(all.flag);
   CHECK(all.sizes == std::vector<int64_t>{3, 4});
+  table.apply_config(Json::parse(R"({"limit": null})"), "c.json");  // as --print-config has it: not chosen
+  CHECK_FALSE(all.limit);
   const auto bad = [&](const char* text, const std::string& what) {
     const std::string message = message_of([&] { table_of(all).apply_config(Json::parse(text), "c.json"); });
     INFO(message);
@@ -139,6 +145,7 @@ TEST_CASE("options: a config gives way to the command line, and unknown or bad e
   bad(R"({"batch_size": 1.5})", "--batch-size");
   bad(R"({"batch_size": 0})", "out of range");
   bad(R"({"flag": 1})", "--flag");
+  bad(R"({"batch_size": null})", "--batch-size: null is no value");
   bad(R"({"sampler": 3})", "--sampler");
   bad("[]", "c.json");
 }

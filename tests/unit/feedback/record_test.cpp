@@ -157,6 +157,11 @@ TEST_SUITE("record") {
     check_error([&] { AnswerLog log(scene.record(), other, "ann", "page"); }, Exit::kUsage, scene.record(), "other samples");
     put(scene.folder / "run.jsonl", "{\"step\":1}\n");
     check_error([&] { AnswerLog log(scene.folder / "run.jsonl", scene.session, "ann", "page"); }, Exit::kUsage, "run.jsonl", "no record of answers");
+    for (const char* foreign : {"a note without a newline", "{\"step\":1}", "{\"step\":1}\n{\"step\":2,\"lo", "{\"kind\":\"single\"}\nx", "\n\nnote", "\x89HDF\r\n\x1a\n"}) {
+      put(scene.folder / "foreign", foreign);
+      check_error([&] { AnswerLog log(scene.folder / "foreign", scene.session, "ann", "page"); }, Exit::kUsage, "foreign", "no record of answers");
+      CHECK(io::read_file(scene.folder / "foreign") == foreign);
+    }
     put(scene.record(), io::read_file(scene.record()) + R"({"kind":"single","question":2,"items":[0],"y":1,"screen":0,"rater":"ann"})" + "\n");
     check_error([&] { AnswerLog log(scene.record(), scene.session, "ann", "page"); }, Exit::kBadInput, "line 3", "1 was next");
     CHECK(set_aside(scene.record()) == scene.record() + ".1");

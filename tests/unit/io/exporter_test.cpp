@@ -3,11 +3,16 @@
 #include "io/exporter.h"
 
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "core/error.h"
+#include "io/atomic_file.h"
 #include "io/diffusers.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
@@ -118,6 +123,31 @@ TEST_SUITE("exporter") {
     const Manifest few = write("f.h5", "scores", {{"dataset", items.json()}}, {{"reward/gc", {5}}});
     CHECK_THROWS_WITH_AS(run("csv", few, folder / "f.csv"), doctest::Contains("fewer values of 'reward/gc' than items"), plumb::Error);
   }
+  TEST_CASE("items behind metrics are those that were measured, whatever the reference is; behind scores of these too") {
+    Folder folder;
+    const auto write = [&](const std::string& name, const std::string& kind, float x, const Json& inputs = Json::object()) {
+      plumb::io::H5Writer writer(folder / name);
+      writer.write(kind == "scores" ? "reward/x" : "vectors", Type::kF32, {1}, &x);
+      return plumb::io::commit_artefact(writer, Manifest(Json{{"format", "plumb/1"}, {"kind", kind}, {"count", 1}, {"inputs", inputs}}));
+    };
+    const Manifest data = write("d.h5", "dataset", 1), samples = write("s.h5", "samples", 2);
+    const auto metrics = [&](const Json& measured, const Json& reference) {
+      return Manifest(Json{{"format", "plumb/1"}, {"kind", "metrics"}, {"inputs", {{"samples", measured}, {"reference", reference}}}});
+    };
+    const Manifest of_data = metrics(data.json(), samples.json());
+    CHECK(plumb::io::items_of(of_data).sha256() == data.sha256());
+    CHECK(plumb::io::items_of(metrics(samples.json(), data.json())).sha256() == samples.sha256());
+    const Manifest scores = write("r.h5", "scores", 3, {{"metrics", of_data.json()}});
+    CHECK(plumb::io::items_of(scores).sha256() == data.sha256());
+    CHECK(plumb::io::items_of(write("t.h5", "scores", 4, {{"scores", scores.json()}})).sha256() == data.sha256());
+    CHECK(plumb::io::items_of(Manifest::read(folder / "t.h5")).sha256() == data.sha256());
+    // Features that were measured are of items.
+    CHECK(plumb::io::items_of(metrics(write("f.h5", "features", 5, {{"items", data.json()}}).json(), samples.json())).sha256() == data.sha256());
+    const Json cut{{"kind", "dataset"}, {"sha256", data.sha256()}, {"path", data.path()}};
+    CHECK(plumb::io::items_of(metrics(cut, samples.json())).count() == 1);
+    fs::remove(data.path());
+    CHECK_THROWS_WITH_AS(plumb::io::items_of(metrics(cut, samples.json())), doctest::Contains("d.h5: is gone"), plumb::Error);
+  }
   TEST_CASE("statistics: mu and sigma in float64") {
     Folder folder;
     const double mu[2] = {1, 2}, sigma[4] = {1, 0.5, 0.5, 2};
@@ -148,6 +178,54 @@ TEST_SUITE("exporter") {
     CHECK(plumb::io::read_file(folder / "out/sub/a") == "1");
     CHECK(plumb::io::read_file(folder / "out/sub/b") == "2");
     CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
+  }
+  TEST_CASE("a signal that ends the process removes what is not whole; what a killed one left goes at the next start") {
+    Folder folder;
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+      const pid_t child = fork();
+      if (child == 0) {
+        signal(number, SIG_DFL);  // the test runner's own handler is not what a command has
+        plumb::io::AtomicFolder half(folder / "out", false);
+        fs::create_directories(half.temporary() + "/a/b/c");
+        for (int i = 0; i < 300; ++i) std::ofstream(half.temporary() + "/a/b/" + std::to_string(i)) << i;
+        plumb::io::AtomicFile file(folder / "file");
+        raise(number);
+        _exit(0);
+      }
+      int status = 0;
+      waitpid(child, &status, 0);
+      CHECK(WIFSIGNALED(status));
+      CHECK(WTERMSIG(status) == number);
+      CHECK(fs::is_empty(folder.path));
+    }
+    const std::string alive = folder / (".out.tmp." + std::to_string(getppid()));
+    for (const std::string& left : {folder / ".out.tmp.99999999", folder / ".out.tmp.99999999x", folder / ".other.tmp.99999999", alive}) {
+      fs::create_directories(left + "/sub");
+    }
+    { plumb::io::AtomicFolder next(folder / "out", false); }
+    CHECK_FALSE(fs::exists(folder / ".out.tmp.99999999"));
+    CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 3);
+  }
+  TEST_CASE("an input is not replaced, nor what it was made from, force or not") {
+    Folder folder;
+    plumb::io::H5Writer writer(folder / "a.h5");
+    const std::vector<float> values{1, 2, 3, 4};
+    writer.write("vectors", Type::kF32, {2, 2}, values.data());
+    const Manifest items = plumb::io::commit_artefact(
+        writer, Manifest(Json{{"format", "plumb/1"}, {"kind", "samples"}, {"count", 2}, {"space", {{"type", "vector"}, {"shape", {2}}}}}));
+    plumb::io::H5Writer scores(folder / "b.h5");
+    scores.write("reward/r", Type::kF32, {2}, values.data());
+    Json json{{"format", "plumb/1"}, {"kind", "scores"}, {"count", 2}};
+    json["inputs"]["samples"] = items.json();
+    plumb::io::commit_artefact(scores, Manifest(json));
+    const Manifest input = Manifest::read(folder / "b.h5");
+    for (const char* name : {"a.h5", "b.h5"}) {
+      const std::string before = plumb::io::read_file(folder / name);
+      for (const char* format : {"csv", "npy"}) CHECK_THROWS_WITH_AS(run(format, input, folder / name, true), doctest::Contains("is an input of this command"), plumb::Error);
+      CHECK(plumb::io::read_file(folder / name) == before);
+    }
+    run("csv", input, folder / "t.csv");
+    run("csv", input, folder / "t.csv", true);
   }
 }
 
@@ -186,11 +264,32 @@ TEST_SUITE("diffusers") {
     CHECK(model.schedule["set_alpha_to_one"] == true);
     CHECK(model.schedule["beta_end"] == 0.02);
     CHECK(model.schedule["table_dtype"] == "float32");
-    for (const char* bad : {R"({"trained_betas":[0.1]})", R"({"thresholding":true})", R"({"rescale_betas_zero_snr":true})",
-                            R"({"variance_type":"learned_range"})", R"({"_class_name":"DDIMScheduler","clip_sample_range":2.0})",
-                            R"({"beta_end":"x"})", "[]", "{"}) {
+    for (const char* bad : {"[]", "{", "{}", R"({"_class_name":"DDIMScheduler","clip_sample_range":2.0})"}) {
       CAPTURE(bad);
       CHECK_THROWS_AS(with(bad), plumb::Error);
     }
+    for (const char* bad : {R"("trained_betas":[0.1])", R"("thresholding":true)", R"("rescale_betas_zero_snr":true)", R"("variance_type":"learned_range")",
+                            R"("beta_end":"x")", R"("beta_schedule":"exp")", R"("prediction_type":"flow_prediction")", R"("use_flow_sigmas":true)",
+                            R"("timestep_type":"continuous")", R"("timestep_spacing":"even")"}) {
+      CAPTURE(bad);
+      CHECK_THROWS_AS(with(std::string(R"({"_class_name":"EulerDiscreteScheduler",)") + bad + "}"), plumb::Error);
+    }
+    for (const std::string other : {"FlowMatchEulerDiscreteScheduler", "ScoreSdeVeScheduler", "EDMEulerScheduler", "LCMScheduler", "BogusScheduler"}) {
+      CHECK_THROWS_WITH_AS(with(R"({"_class_name":")" + other + "\"}"), doctest::Contains(("a " + other + " is not supported").c_str()), plumb::Error);
+    }
+    const Json pndm = with(R"({"_class_name":"PNDMScheduler","beta_schedule":"scaled_linear","steps_offset":1,"clip_sample":true})").schedule;
+    CHECK(pndm["timestep_spacing"] == "leading");
+    CHECK(pndm["set_alpha_to_one"] == false);
+    CHECK(pndm["clip_sample"] == false);   // it has no such key
+    CHECK(pndm["steps_offset"] == 1);
+    const Json solver = with(R"({"_class_name":"DPMSolverMultistepScheduler","variance_type":null,"final_sigmas_type":"sigma_min"})").schedule;
+    CHECK(solver["timestep_spacing"] == "linspace");
+    CHECK(solver["set_alpha_to_one"] == false);
+    CHECK(solver["beta_start"] == 1e-4);
+    const Json euler = with(R"({"_class_name":"EulerDiscreteScheduler","timestep_spacing":"trailing","prediction_type":"v_prediction"})").schedule;
+    CHECK(euler["set_alpha_to_one"] == true);
+    CHECK(euler["timestep_spacing"] == "trailing");
+    CHECK(euler["prediction_type"] == "v_prediction");
+    CHECK(with(R"({"_class_name":"HeunDiscreteScheduler"})").schedule["beta_end"] == 0.012);
   }
 }

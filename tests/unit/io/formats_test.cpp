@@ -9,7 +9,7 @@
 #include "io/image_file.h"
 #include "io/importer.h"
 #include "io/jpeg.h"
-#include "io/jsonl.h"
+#include "io/json_log.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "io/zip.h"
@@ -300,6 +300,16 @@ TEST_CASE("jsonl: lines in order, torn ends cut, later steps dropped") {
   put(path, std::string(10000, '{'));  // one torn line longer than a block
   JsonlLog(path).write(Json{{"step", 1}});
   CHECK(read_file(path) == "{\"step\":1}\n");
+  for (const char* ours : {"", "\n", "{", "{\"event\":\"st", "{\"event\":\"start\",\"step\":0,\"to", "{\"event\":\"start\",\"step\":0,\"tool\":\"x\"}", "{\"event\":\"start\",\"step\":3,\"tool\":\"x\"}\n{\"st"}) {
+    put(path, ours);
+    CHECK_MESSAGE(is_log(path), ours);
+  }
+  for (const char* other : {"note", "{\"x\":", "{\"step\":1}\n", "{\"kind\":\"session\"}\n", "[1]\n", "{\"event\":\"start\",\n"}) {
+    put(path, other);
+    CHECK_MESSAGE(!is_log(path), other);
+  }
+  CHECK(is_log(scratch / "absent"));
+  CHECK(is_log("/dev/null"));
   JsonlLog("").write(Json{{"step", 1}});
   check_error([&] { JsonlLog log(scratch / "no/folder"); }, Exit::kFailed, "no/folder", "No such file");
 }

@@ -63,6 +63,32 @@ TEST_CASE("numbers: rows are vectors, with or without headings, any separator, a
   CHECK(read(from({put(scratch / "one", "7\n8\n")}), "numbers").items == std::vector<float>{7, 8});
 }
 
+TEST_CASE("numbers: a first row is an item if all of it is numbers, headings if nothing of it is, else to be told") {
+  const Scratch scratch;
+  const auto put_first = [&](const std::string& row) { return put(scratch / "v.csv", row + "\n3,4\n5,6\n"); };
+  const std::string mark = "\xEF\xBB\xBF";
+  for (const std::string& row : std::vector<std::string>{"1,2", "+1,2", mark + "1,2", mark + "\"1\",+2.0"}) {
+    CAPTURE(row);
+    CHECK(read(from({put_first(row)})).items == std::vector<float>{1, 2, 3, 4, 5, 6});
+  }
+  for (const std::string& row : std::vector<std::string>{"a,b", mark + "a,b", ",b", "+-1,b"}) {
+    CAPTURE(row);
+    CHECK(read(from({put_first(row)})).items == std::vector<float>{3, 4, 5, 6});
+  }
+  for (const std::string row : {"1.0,nan", "1,", "1e39,2", "nan,inf", "a,1", "1,1e-400"}) {
+    CAPTURE(row);
+    ImportOptions options = from({put_first(row)});
+    check_error([&] { read(options); }, Exit::kBadInput, "v.csv", "line 1 is neither headings nor numbers throughout");
+    options.header = "yes";
+    CHECK(read(options).items == std::vector<float>{3, 4, 5, 6});
+    options.header = "no";
+    check_error([&] { read(options); }, Exit::kBadInput, "v.csv", "line 1: '");
+  }
+  ImportOptions options = from({put_first(mark + "r,1")});   // a heading that is named is one
+  options.value_column = "r";
+  CHECK(read(options).values == std::vector<float>{3, 5});
+}
+
 TEST_CASE("numbers: what is no table of numbers is named by its line") {
   const Scratch scratch;
   const auto refused = [&](const std::string& text, const std::string& what, const std::string& column = "") {

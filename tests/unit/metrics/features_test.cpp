@@ -185,8 +185,13 @@ TEST_SUITE("evaluation") {
     // In a metrics file they are cut to a reference: it is opened.
     const io::Json cut{{"kind", "samples"}, {"sha256", samples.sha256()}, {"path", samples.path()}};
     CHECK(find_items(derived("metrics", {{"samples", cut}})).space() == vector);
+    // Scores of what metrics measured are about that, too.
+    const io::Manifest measured = derived("metrics", {{"samples", data.json()}, {"reference", samples.json()}});
+    CHECK(find_items(derived("scores", {{"scores", derived("scores", {{"metrics", measured.json()}}).json()}})).sha256() == data.sha256());
     write_items(folder / "s.h5", "samples", vector, at::ones({3, 2}));
     CHECK(exit_of([&] { find_items(derived("metrics", {{"samples", cut}})); }) == Exit::kBadInput);
+    std::filesystem::remove(samples.path());
+    CHECK_THROWS_WITH_AS(find_items(derived("scores", {{"samples", cut}})), doctest::Contains("is gone"), Error);
     CHECK(exit_of([&] { find_items(derived("model", io::Json::object())); }) == Exit::kBadInput);
   }
   TEST_CASE("saved features and statistics give the same distance as the items; .npz too") {

@@ -248,6 +248,45 @@ TEST_SUITE("interval of") {
     CHECK(json["low"] == json["cosine"]["low"]);
     CHECK(json["euclidean"]["high"].get<double>() > json["euclidean"]["mean"].get<double>());
   }
+  TEST_CASE("none of 2 items, nor of a mean over classes with such a one") {
+    const Tensor two = features(1, 2, 4), five = features(3, 5, 4);
+    const io::Json pair = pairwise(two).to_json();
+    for (const io::Json& part : {pair, pair["cosine"], pair["euclidean"]}) {
+      CHECK_FALSE(part.contains("stderr"));
+      CHECK_FALSE(part.contains("low"));
+    }
+    CHECK(pairwise(five).to_json().contains("stderr"));
+    const auto metric = [](const std::string& name, const Tensor& label) {
+      const Sequences letters{uniform(7, label.size(0), 6).mul(4).to(at::kByte).contiguous(), "ACGT"};
+      const Features samples{features(1, label.size(0), 4), {}, label, "raw", "", "none"};
+      MetricInput in{samples};
+      in.sequences = &letters;
+      return evaluate_metrics({name}, true, in, {})[name];
+    };
+    for (const char* name : {"pairwise", "sequences"}) {
+      CAPTURE(name);
+      const io::Json of_two = metric(name, at::tensor({0, 0}, at::kLong));
+      CHECK_FALSE(of_two.contains("stderr"));
+      CHECK_FALSE(of_two["per_class"]["0"].contains("stderr"));
+      const io::Json uneven = metric(name, at::tensor({0, 0, 0, 1, 1}, at::kLong)), even = metric(name, at::tensor({0, 0, 0, 1, 1, 1}, at::kLong));
+      CHECK(uneven.contains("stderr"));
+      CHECK(uneven["per_class"]["0"].contains("stderr"));
+      CHECK_FALSE(uneven["per_class"]["1"].contains("stderr"));
+      CHECK(uneven.contains("class_mean"));
+      CHECK_FALSE((uneven.contains("intervals") && uneven["intervals"].contains("class_mean")));
+      CHECK(even["intervals"].contains("class_mean"));
+    }
+    CHECK_FALSE(inception_score(at::eye(2, at::kDouble), {.splits = 1}).to_json().contains("stderr"));
+    CHECK(inception_score(at::eye(3, at::kDouble), {.splits = 1}).to_json().contains("stderr"));
+  }
+  TEST_CASE("spectral: none of samples that are all the same") {
+    const Tensor same = at::full({40, 3}, 0.1F), other = features(21, 60, 3);
+    const SpectralResult r = spectral_distance(fit_gaussian(same), fit_gaussian(other), {same}, {other});
+    CHECK(r.trace_ratio == 0);
+    CHECK(r.value > 0);
+    CHECK_FALSE(r.interval);
+    CHECK_FALSE(r.trace_ratio_interval);
+  }
   TEST_CASE("memorisation: a share's; the mean distance's is sd/√n") {
     const Tensor train = features(11, 100, 4);
     const io::Json json = memorisation(at::cat({train.slice(0, 0, 5), features(3, 15, 4, 1)}), train).to_json();

@@ -62,6 +62,13 @@ TEST_SUITE("nearest") {
     CHECK(nearest_within(x, 1).distance.min().item<double>() > 0);
     CHECK(exit_of([&] { nearest_within(x, 50); }) == Exit::kBadNumbers);
     CHECK(exit_of([&] { nearest_between(x, features(1, 5, 3), 1); }) == Exit::kBadInput);
+    for (const Tensor& large : {x * 1e30, (x * 1e30).to(at::kDouble), x * 3e19}) {
+      CHECK(exit_of([&] { nearest_within(large, 1); }) == Exit::kBadNumbers);
+      CHECK(exit_of([&] { prdc(large, large); }) == Exit::kBadNumbers);
+      CHECK(exit_of([&] { memorisation(large, large); }) == Exit::kBadNumbers);
+      CHECK(exit_of([&] { pairwise(large); }) == Exit::kBadNumbers);
+    }
+    CHECK(relative(nearest_within(x * 1e18, 1).distance.mean().item<double>(), 1e18 * nearest_within(x, 1).distance.mean().item<double>()) < 1e-6);
   }
 }
 
@@ -96,6 +103,20 @@ TEST_SUITE("prdc") {
     CHECK(r.recall == doctest::Approx(3.0 / 4));     // the ball of 80.5 holds 1, 2 and 9; 0 lies on the edge of that of 0.25
     CHECK(r.density == doctest::Approx(4.0 / 3));     // 0.25 and 0.5 each in the balls of 0 and 1
     CHECK(r.coverage == doctest::Approx(2.0 / 4));
+  }
+  TEST_CASE("too few items: the number of neighbours that binds is named") {
+    const auto said = [](int64_t n, int64_t m, const PrdcOptions& options) -> std::string {
+      try {
+        prdc(features(1, n, 3), features(2, m, 3), options);
+      } catch (const Error& e) {
+        return e.what();
+      }
+      return "";
+    };
+    CHECK(said(3, 20, {}) == "prdc: samples: 3 items for 3 neighbours: give more, or lower --prdc.precision-k");
+    CHECK(said(9, 5, {}) == "prdc: reference: 5 items for 5 neighbours: give more, or lower --prdc.density-k");
+    CHECK(said(9, 3, {}) == "prdc: reference: 3 items for 5 neighbours: give more, or lower --prdc.precision-k and --prdc.density-k");
+    CHECK(said(9, 6, {.precision_k = 7}) == "prdc: reference: 6 items for 7 neighbours: give more, or lower --prdc.precision-k");
   }
   TEST_CASE("a hair inside a ball, a hair outside: float64 decides") {
     PrdcOptions options;

@@ -97,7 +97,11 @@ TEST_SUITE("preference metrics") {
     const ClassCoverageResult r = class_coverage(predictions({3, 2, 1}), all, {0, 1, 2});
     CHECK(r.distance == doctest::Approx((3 * want + 2 * 2) / 5).epsilon(1e-6));
     CHECK(r.classes[1].distance == doctest::Approx(2));
-    CHECK(r.distance_error == doctest::Approx(3 * pairwise(features).cosine.standard_error / 5).epsilon(1e-9));
+    CHECK_FALSE(r.distance_error);   // two items do not say how their distance varies
+    CHECK_FALSE(r.to_json({})["intervals"].contains("class_distance"));
+    const ClassCoverageResult alone = class_coverage(predictions({3, 1, 1, 1}), all, {0, 1, 2});
+    CHECK(*alone.distance_error == doctest::Approx(pairwise(features).cosine.standard_error).epsilon(1e-9));
+    CHECK_FALSE(class_coverage(predictions({1, 1, 4}), all, {0, 1}).to_json({}).contains("intervals"));   // nor two in all how even they are
   }
 
   TEST_CASE("the ends: one class has all, one class alone, none inside, equal shares") {

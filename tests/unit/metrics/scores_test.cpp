@@ -118,7 +118,9 @@ TEST_SUITE("kid") {
     KernelDistanceOptions options;
     options.subset_size = 31;
     CHECK(exit_of([&] { kernel_distance(features(1, 30, 4), features(2, 90, 4), options); }) == Exit::kUsage);
-    CHECK(exit_of([&] { kernel_distance(features(1, 2, 4), features(2, 90, 4)); }) == Exit::kBadNumbers);
+    options.subset_size = 1;
+    CHECK(exit_of([&] { kernel_distance(features(1, 30, 4), features(2, 90, 4), options); }) == Exit::kUsage);
+    for (const int64_t n : {1, 2}) CHECK(exit_of([&] { kernel_distance(features(1, n, 4), features(2, 90, 4)); }) == Exit::kBadNumbers);
     CHECK(exit_of([&] { kernel_distance(features(1, 20, 4), features(2, 90, 5)); }) == Exit::kBadInput);
   }
 }
@@ -329,5 +331,16 @@ TEST_SUITE("registry") {
     CHECK(from_fit["fid"]["value"] == from_items["fid"]["value"]);
     CHECK(from_fit["spectral"]["value"] == from_items["spectral"]["value"]);
     CHECK_FALSE(from_fit.contains("kid"));
+  }
+  TEST_CASE("a number that is not finite is an error, whichever it is") {
+    const Features large{features(11, 60, 4).to(at::kDouble) * 1e150, {}, {}, "raw", "", "none"};
+    const Features small{features(21, 70, 4).to(at::kDouble) * 1e-10, {}, {}, "raw", "", "none"};
+    try {
+      evaluate_metrics({"spectral"}, true, {large, &small}, {});   // the distance is finite; its error and the ratio are not
+      FAIL("no error was thrown");
+    } catch (const Error& e) {
+      CHECK(e.exit() == Exit::kBadNumbers);
+      CHECK(std::string(e.what()).find("spectral.") == 0);   // with the name of the number
+    }
   }
 }
