@@ -141,7 +141,12 @@ int ingest_data(cli::Context& context, const Options& o) {
   return context.finish(writer, manifest);
 }
 
-int run(cli::Context& context, const Options& o) { return o.from.empty() ? ingest_data(context, o) : ingest_model(context, o); }
+int run(cli::Context& context, const Options& o) {
+  for (const std::string& path : o.how.paths) {
+    if (path == "-") throw Error(Exit::kUsage, "-", "is standard input, and ingest needs a file, which it can read twice", "write it to a file first");
+  }
+  return o.from.empty() ? ingest_data(context, o) : ingest_model(context, o);
+}
 
 }  // namespace
 

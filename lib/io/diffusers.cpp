@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/diffusers.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -37,27 +39,76 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, ignored);
 }
 
+/// A class of schedulers whose models are trained by DDPM's forward process, and what its config says where it leaves a key out.
+struct Scheduler {
+  const char *name, *timestep_spacing;
+  std::optional<bool> clip_sample;               // none: it has no such key
+  const char* end;                               // the key that says whether the last step ends at alpha-bar 1 or at that of timestep 0; or ""
+  bool to_one;                                   // without it
+  double beta_start = 1e-4, beta_end = 0.02;
+};
+
+const Scheduler kSchedulers[] = {{"DDPMScheduler", "leading", true, "", true},
+                                 {"DDIMScheduler", "leading", true, "set_alpha_to_one", true},
+                                 {"PNDMScheduler", "leading", {}, "set_alpha_to_one", false},
+                                 {"DPMSolverMultistepScheduler", "linspace", {}, "final_sigmas_type", true},
+                                 {"DPMSolverSinglestepScheduler", "linspace", {}, "final_sigmas_type", true},
+                                 {"EulerDiscreteScheduler", "linspace", {}, "final_sigmas_type", true},
+                                 {"EulerAncestralDiscreteScheduler", "linspace", {}, "", true},
+                                 {"HeunDiscreteScheduler", "linspace", false, "", true, 0.00085, 0.012},
+                                 {"KDPM2DiscreteScheduler", "linspace", {}, "", true, 0.00085, 0.012},
+                                 {"KDPM2AncestralDiscreteScheduler", "linspace", {}, "", true, 0.00085, 0.012},
+                                 {"LMSDiscreteScheduler", "linspace", {}, "", true},
+                                 {"UniPCMultistepScheduler", "linspace", {}, "final_sigmas_type", true}};
+
+const Scheduler& scheduler_of(const Json& config, const std::string& path) {
+  const std::string type = field<std::string>(config, "_class_name", "", path);
+  std::vector<std::string> names;
+  for (const Scheduler& one : kSchedulers) {
+    if (type == one.name) return one;
+    names.emplace_back(one.name);
+  }
+  throw Error(Exit::kBadInput, path, type.empty() ? "has no _class_name" : "a " + type + " is not supported: its process may not be DDPM's", join(names, ", ") + " are");
+}
+
+/// One of a few words.
+std::string choice(const Json& config, const char* key, const std::string& fallback, const std::vector<std::string>& known, const std::string& path) {
+  const std::string value = field<std::string>(config, key, fallback, path);
+  if (std::find(known.begin(), known.end(), value) != known.end()) return value;
+  throw Error(Exit::kBadInput, path, cat(key, " '", value, "' is not supported"), join(known, ", "));
+}
+
+bool ends_at_one(const Json& config, const Scheduler& type, const std::string& path) {
+  const std::string key = type.end;
+  if (key == "set_alpha_to_one") return field(config, "set_alpha_to_one", type.to_one, path);
+  if (key == "final_sigmas_type") return choice(config, "final_sigmas_type", type.to_one ? "zero" : "sigma_min", {"zero", "sigma_min"}, path) == "zero";
+  return type.to_one;
+}
+
 /// The schedule in our terms. Absent keys take the defaults of the scheduler's class.
 Json schedule_of(const Json& config, const std::string& path) {
-  const std::string type = field<std::string>(config, "_class_name", "", path);
-  const bool ddpm = type == "DDPMScheduler", ddim = type == "DDIMScheduler";
+  const Scheduler& type = scheduler_of(config, path);
   const auto refuse = [&](const std::string& what) {
-    throw Error(Exit::kBadInput, path, what + " is not supported", "a DDPM or DDIM scheduler with fixed variance is");
+    throw Error(Exit::kBadInput, path, what + " is not supported", "a scheduler of DDPM's process with fixed variance is");
   };
   if (config.contains("trained_betas") && !config["trained_betas"].is_null()) refuse("trained_betas");
   if (field(config, "thresholding", false, path)) refuse("thresholding");
   if (field(config, "rescale_betas_zero_snr", false, path)) refuse("rescale_betas_zero_snr");
-  if (field<std::string>(config, "variance_type", "fixed_small", path).rfind("learned", 0) == 0) refuse("a learned variance");
-  const bool clip = field(config, "clip_sample", ddpm || ddim, path);
+  if (field(config, "use_flow_sigmas", false, path)) refuse("use_flow_sigmas");
+  choice(config, "timestep_type", "discrete", {"discrete"}, path);
+  const std::string variance = field<std::string>(config, "variance_type", "fixed_small", path);
+  if (variance.rfind("learned", 0) == 0) refuse("a learned variance");
+  if (variance.rfind("fixed_large", 0) == 0) log::warn(path, ": variance_type ", variance, " is not kept: sample with --sampler ddpm --variance beta");
+  const bool clip = type.clip_sample && field(config, "clip_sample", *type.clip_sample, path);
   if (clip && field(config, "clip_sample_range", 1.0, path) != 1.0) refuse("a clip_sample_range other than 1");
   return Json{{"num_train_timesteps", field<int64_t>(config, "num_train_timesteps", 1000, path)},
-              {"beta_schedule", field<std::string>(config, "beta_schedule", "linear", path)},
-              {"beta_start", field(config, "beta_start", 1e-4, path)},
-              {"beta_end", field(config, "beta_end", 0.02, path)},
-              {"prediction_type", field<std::string>(config, "prediction_type", "epsilon", path)},
-              {"timestep_spacing", field<std::string>(config, "timestep_spacing", ddpm || ddim ? "leading" : "linspace", path)},
+              {"beta_schedule", choice(config, "beta_schedule", "linear", {"linear", "scaled_linear", "squaredcos_cap_v2"}, path)},
+              {"beta_start", field(config, "beta_start", type.beta_start, path)},
+              {"beta_end", field(config, "beta_end", type.beta_end, path)},
+              {"prediction_type", choice(config, "prediction_type", "epsilon", {"epsilon", "sample", "v_prediction"}, path)},
+              {"timestep_spacing", choice(config, "timestep_spacing", type.timestep_spacing, {"leading", "trailing", "linspace"}, path)},
               {"steps_offset", field<int64_t>(config, "steps_offset", 0, path)},
-              {"set_alpha_to_one", field(config, "set_alpha_to_one", true, path)},
+              {"set_alpha_to_one", ends_at_one(config, type, path)},
               {"clip_sample", clip},
               {"table_dtype", "float32"}};  // so that the model samples here as it did there
 }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kBlock = 1 << 16, kLongestRow = 1 << 24;
 
-/// Lines that are not empty, without their ends.
+/// Lines that are not empty, without their ends and without the file's byte order mark.
 class LineReader {
  public:
   explicit LineReader(const std::string& path) : source_(open_source(path)), block_(kBlock) {}
@@ -37,6 +37,7 @@ class LineReader {
         if (open) text += c;
         if (text.size() > kLongestRow) throw Error(Exit::kBadInput, path(), cat("line ", line_, " is longer than ", kLongestRow, " bytes"), "is it a table?");
       }
+      if (line_ == 1 && text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
       text = trim(text);
     } while (text.empty() && filled_ > 0);
     return !text.empty();
@@ -65,17 +66,25 @@ std::vector<std::string> fields_of(const std::string& line, char separator) {
   return fields;
 }
 
-bool parse_number(const std::string& text, float& value) {
+enum class Field { kText, kNumber, kNotFinite };   // the last: nan, inf, and what has no place in float32
+
+Field parse(const std::string& text, float& value) {
   double wide = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), wide);
+  const char* const begin = text.data() + (text.starts_with("+") && !text.starts_with("+-") ? 1 : 0);
+  const auto [end, status] = std::from_chars(begin, text.data() + text.size(), wide);
+  if (status == std::errc::invalid_argument || end != text.data() + text.size()) return Field::kText;
   value = static_cast<float>(wide);
-  return status == std::errc() && end == text.data() + text.size() && std::isfinite(value);
+  return status == std::errc() && std::isfinite(value) ? Field::kNumber : Field::kNotFinite;
 }
+
+bool parse_number(const std::string& text, float& value) { return parse(text, value) == Field::kNumber; }
 
 bool all_numbers(const std::vector<std::string>& fields) {
   float value = 0;
   return std::all_of(fields.begin(), fields.end(), [&](const std::string& field) { return parse_number(field, value); });
 }
+
+bool is_number(const std::string& column) { return column.find_first_not_of("0123456789") == std::string::npos && column.size() < 10; }
 
 class NumbersImporter : public Importer {
  public:
@@ -85,7 +94,7 @@ class NumbersImporter : public Importer {
     separator_ = separator_of(row_);
     const std::vector<std::string> first = fields_of(row_, separator_);
     width_ = first.size();
-    const bool heading = options.header == "yes" || (options.header == "auto" && !all_numbers(first));
+    const bool heading = options.header == "yes" || (options.header == "auto" && looks_like_heading(first, options.value_column));
     if (!options.value_column.empty()) value_ = place(options.value_column, first, heading);
     pending_ = !heading || lines_.next(row_);
     if (!pending_) throw Error(Exit::kBadInput, path_, "holds no row after its headings");
@@ -113,8 +122,20 @@ class NumbersImporter : public Importer {
   }
 
  private:
+  /// Whether no field of the first row is a number, or one is the name of the column of values. What else is no row of numbers may be meant
+  /// as either: an item must not be dropped for a nan.
+  bool looks_like_heading(const std::vector<std::string>& first, const std::string& value_column) const {
+    if (all_numbers(first)) return false;
+    if (!is_number(value_column) && std::find(first.begin(), first.end(), value_column) != first.end()) return true;
+    float value = 0;
+    if (std::all_of(first.begin(), first.end(), [&](const std::string& field) { return parse(field, value) == Field::kText; })) return true;
+    const auto odd = std::find_if(first.begin(), first.end(), [&](const std::string& field) { return !parse_number(field, value); });
+    throw Error(Exit::kBadInput, path_, cat("line ", lines_.line(), " is neither headings nor numbers throughout: '", odd->substr(0, 30), "' is no finite number"),
+                "say --header yes or --header no");
+  }
+
   size_t place(const std::string& column, const std::vector<std::string>& first, bool heading) const {
-    const bool by_number = column.find_first_not_of("0123456789") == std::string::npos && column.size() < 10;
+    const bool by_number = is_number(column);
     const auto named = std::find(first.begin(), first.end(), column);
     if (by_number && parse_int(column, "--value-column") >= 1 && parse_int(column, "--value-column") <= static_cast<int64_t>(width_)) {
       return static_cast<size_t>(parse_int(column, "--value-column") - 1);
