@@ -184,7 +184,7 @@ ReferenceKl Policy::step_kl(int64_t i, const Tensor& state, const Tensor& output
     const Tensor step = at::full({state.size(0)}, i, at::TensorOptions(device_).dtype(at::kLong));
     const diffusion::Transition own = transition(output, state, step);
     return {density_.at(static_cast<size_t>(i)) ? kl_to_reference(own, reference_output, state, step, reduce) : Tensor(),
-            noise_gap_to_reference(own, reference_output, state, step)};
+            noise_gap_to_reference(own, reference_output, step)};
   }
   const Tensor sum = training_->step_kl(i, state, output, reference_output);
   return {reduce == diffusion::Reduce::kSum ? sum : sum / static_cast<double>(state.numel() / state.size(0)), Tensor()};
@@ -220,16 +220,20 @@ Tensor Policy::kl_to_reference(const diffusion::Transition& policy, const Tensor
   return diffusion::gaussian_kl(policy.mean, base.mean, policy.sigma, reduce).to(at::kDouble);
 }
 
-Tensor Policy::noise_gap_to_reference(const diffusion::Transition& policy, const Tensor& reference_output,
-                                      const Tensor& x_t, const Tensor& step) const {
-  const diffusion::Transition base = transition(reference_output, x_t, step);
-  return (policy.eps - base.eps).to(at::kDouble).square().flatten(1).mean(1);
+Tensor Policy::noise_gap_to_reference(const diffusion::Transition& policy, const Tensor& reference_output, const Tensor& step) const {
+  const Tensor a = alpha_table_.index_select(0, step), gap = (policy.output - reference_output).to(at::kDouble).square().flatten(1).mean(1);
+  switch (schedule().prediction_type()) {
+    case diffusion::PredictionType::kEpsilon: return gap;
+    case diffusion::PredictionType::kSample: return gap * a / (1 - a);  // eps = (x_t - sqrt(a) x0) / sqrt(1 - a)
+    case diffusion::PredictionType::kV: return gap * a;                 // eps = sqrt(a) v + sqrt(1 - a) x_t
+  }
+  throw Error(Exit::kFailed, "prediction_type", "not handled");
 }
 
 ReferenceKl Policy::reference_kl(const diffusion::Transition& policy, const Tensor& reference_output, const Tensor& x_t,
                                  const Tensor& step) const {
   return {has_densities_ ? kl_to_reference(policy, reference_output, x_t, step, options_.reduce) : Tensor(),
-          noise_gap_to_reference(policy, reference_output, x_t, step)};
+          noise_gap_to_reference(policy, reference_output, step)};
 }
 
 Tensor Policy::unguided_output(const Tensor& x_t, const Tensor& timestep, const nn::Condition& condition) {

@@ -112,8 +112,7 @@ class Policy {
 
   /// Mean over an item's elements of (eps - eps_ref)^2, the noise that the two outputs predict: the KL of a step without its
   /// weight c^2 / (2 sigma^2). [B] float64. Source: the released code of Fan et al. 2023 (DPOK).
-  Tensor noise_gap_to_reference(const diffusion::Transition& transition, const Tensor& reference_output,
-                                const Tensor& x_t, const Tensor& step) const;
+  Tensor noise_gap_to_reference(const diffusion::Transition& transition, const Tensor& reference_output, const Tensor& step) const;
 
   /// Both of the above.
   ReferenceKl reference_kl(const diffusion::Transition& transition, const Tensor& reference_output, const Tensor& x_t,

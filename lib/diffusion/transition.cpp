@@ -43,7 +43,7 @@ Transition ddim_transition(PredictionType type, const Tensor& model_output, cons
   Prediction p = predict(type, model_output, x_t, a64.to(x_t.device()).reshape(shape));
   if (clip_sample) p.x0 = p.x0.clamp(-1.0, 1.0);
   return {per_item(b64.sqrt(), x_t) * p.x0 + per_item(direction, x_t) * p.eps,
-          variance.clamp_min(0.0).sqrt().to(x_t.options()), p.x0, p.eps};
+          variance.clamp_min(0.0).sqrt().to(x_t.options()), p.x0, model_output};
 }
 
 Transition ddpm_transition(PredictionType type, const Tensor& model_output, const Tensor& x_t, const Tensor& a, const Tensor& b,
@@ -51,11 +51,11 @@ Transition ddpm_transition(PredictionType type, const Tensor& model_output, cons
   const Tensor a64 = a.to(at::kDouble), b64 = b.to(at::kDouble), alpha = a64 / b64, beta = 1.0 - alpha;
   std::vector<int64_t> shape(static_cast<size_t>(x_t.dim()), 1);
   shape[0] = a64.size(0);
-  Prediction p = predict(type, model_output, x_t, a64.to(x_t.device()).reshape(shape));
-  if (clip_sample) p.x0 = p.x0.clamp(-1.0, 1.0);
+  Tensor x0 = predict(type, model_output, x_t, a64.to(x_t.device()).reshape(shape)).x0;
+  if (clip_sample) x0 = x0.clamp(-1.0, 1.0);
   const Tensor of_x0 = b64.sqrt() * beta / (1.0 - a64), of_x = alpha.sqrt() * (1.0 - b64) / (1.0 - a64);
   const Tensor v = variance == StepVariance::kBeta ? beta : beta * (1.0 - b64) / (1.0 - a64);
-  return {per_item(of_x0, x_t) * p.x0 + per_item(of_x, x_t) * x_t, v.clamp_min(0.0).sqrt().to(x_t.options()), p.x0, p.eps};
+  return {per_item(of_x0, x_t) * x0 + per_item(of_x, x_t) * x_t, v.clamp_min(0.0).sqrt().to(x_t.options()), x0, model_output};
 }
 
 Transition flow_sde_transition(const Tensor& v, const Tensor& x, const Tensor& sigma, const Tensor& sigma_next,

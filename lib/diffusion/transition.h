@@ -12,7 +12,7 @@ struct Transition {
   Tensor mean;   // [B,*]
   Tensor sigma;  // [B], or like mean where the noise differs within an item (simplex diffusion)
   Tensor x0;     // [B,*] predicted clean sample, clamped if the schedule clamps
-  Tensor eps = {};  // [B,*] predicted noise, of the network's output as it is; of Gaussian diffusion only
+  Tensor output = {};  // [B,*] what the network said, of Gaussian diffusion only
 };
 
 /// DDIM(eta) transition from alpha-bar a to b (both [B] float64 or float32, per sample):

@@ -289,7 +289,7 @@ TEST_CASE("the plain form of the KL term is the weighted one without its weight 
     const PolicyEvaluation own = toy.policy.evaluate(x_t, r.x.select(1, i + 1), step, r.condition);
     const Tensor reference = toy.policy.reference_output(x_t, step, r.condition);
     const Tensor exact = toy.policy.kl_to_reference(own.transition, reference, x_t, step, diffusion::Reduce::kMean);
-    const Tensor plain = toy.policy.noise_gap_to_reference(own.transition, reference, x_t, step);
+    const Tensor plain = toy.policy.noise_gap_to_reference(own.transition, reference, step);
     const double a = toy.schedule.alpha_cumprod(toy.policy.timesteps()[static_cast<size_t>(i)]);
     const double b = toy.schedule.alpha_cumprod(toy.schedule.previous_timestep(toy.policy.timesteps()[static_cast<size_t>(i)], 5));
     const double sigma = std::sqrt((1 - b) / (1 - a) * (1 - a / b));

@@ -253,7 +253,7 @@ TEST_CASE("--kl-form says which form is in the loss; the plain one sees a differ
   const Policy clamped(*toy.network, nullptr, diffusion::NoiseSchedule(clamping), {1, 8, 8}, toy.policy.options(), at::kCPU);
   const Tensor x = at::full({2, 1, 8, 8}, 9.0), step = at::tensor({0, 2}, at::kLong);  // whose clean samples are beyond 1
   const Tensor v = at::zeros_like(x), other = at::full_like(x, 0.5);
-  const auto gap = [&](const Policy& policy) { return policy.noise_gap_to_reference(policy.transition(v, x, step), other, x, step); };
+  const auto gap = [&](const Policy& policy) { return policy.noise_gap_to_reference(policy.transition(v, x, step), other, step); };
   for (int64_t i = 0; i < 2; ++i)  // eps = sqrt(a) v + sqrt(1 - a) x
     CHECK(gap(clamped)[i].item<double>() == doctest::Approx(0.25 * toy.policy.alpha_cumprod(i == 0 ? 0 : 2)).epsilon(1e-5));
   CHECK(largest_difference(gap(clamped), gap(toy.policy)) < 1e-6);

@@ -35,7 +35,7 @@ TEST_CASE("the schedule of Stable Diffusion 1: timesteps, alpha-bar, sigma, clam
 
 TEST_CASE("DDIM's steps end where the next one begins, also where their number does not divide the training's") {
   for (const std::string spacing : {"trailing", "leading"}) {
-    const NoiseSchedule schedule({.num_train_timesteps = 1000, .timestep_spacing = spacing});
+    const NoiseSchedule schedule({.num_train_timesteps = 1000, .timestep_spacing = spacing, .steps_offset = 0});
     for (const int64_t n : {1, 20, 30, 50, 400, 600, 700, 999, 1000}) {
       CAPTURE(n);
       const std::vector<int64_t> steps = schedule.timesteps(n);
