@@ -80,6 +80,9 @@ int run(cli::Context& ctx, const EvaluateOptions& o) {
     throw Error(Exit::kUsage, "--reference", "is needed: what should the samples be compared with?", "--reference DATASET.h5, or only --save-stats FILE");
   }
   const bool comparing = !o.reference.empty();
+  if (!comparing && ctx.was_set("output")) {
+    throw Error(Exit::kUsage, "--output", "has no effect without --reference: only features or statistics are made", "leave it out");
+  }
   refuse_without_effect(ctx, comparing ? o.metrics : std::vector<std::string>{}, comparing);
   const io::Manifest input = ctx.input();
   const io::Manifest items = metrics::find_items(input);

@@ -107,21 +107,18 @@ int run(cli::Context& ctx, const Options& given) {
 
   io::H5Writer output = ctx.create("model");
   asking.folder = output.path() + ".rounds";
+  const std::string best_gold = output.path() + ".best-gold.h5";
+  const auto round_model = [&](int64_t epochs) { return cat(asking.folder, "/model-", zero_padded(epochs, 4), ".h5"); };
+  if (!o.gold.empty())
+    ctx.refuse_input_as_output(best_gold);
+  for (int64_t epochs = o.save_epochs; o.save_epochs > 0 && epochs <= o.epochs; epochs += o.save_epochs)
+    ctx.refuse_input_as_output(round_model(epochs));
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"model", base}};
   if (asking.answers)
     inputs.emplace_back("feedback", *asking.answers);
   io::Manifest manifest = ctx.manifest("model", inputs);
   manifest.json()["config"].update({{"sampler_steps", o.sampler_steps}, {"batch_size", o.batch_size}});
-  io::Json about{{"method", method->name()}};
-  if (reward)
-    about["reward"] = reward->describe();
-  about["plan"] = plan;
-  for (const align::Constraint& constraint : constraints)
-    about["constraints"].push_back({{"reward", constraint.reward->describe()}, {"floor", constraint.spec.floor}});
-  if (critic_features)
-    about["critic"] = {{"features", critic_features->name()}, {"features_digest", critic_features->digest()}};
-  if (monitor)
-    about["monitor"] = monitor->describe();
+  io::Json about = align::describe_run(context, *method, monitor.get(), plan);
   io::Json identity{{"config", manifest.json().at("config")}, {"model", base.sha256()}, {"finetune", about}};
   if (asking.answers)
     identity.update({{"from", start.given_sha256}, {"answers", asking.answers->sha256()}});
@@ -142,7 +139,7 @@ int run(cli::Context& ctx, const Options& given) {
   };
   const auto after_epoch = [&](int64_t epochs) {
     if (o.save_epochs > 0 && epochs % o.save_epochs == 0)
-      write_model(cat(asking.folder, "/model-", zero_padded(epochs, 4), ".h5"), {{"epochs_done", epochs}}, running->weights(), align::learns_from_answers(o));
+      write_model(round_model(epochs), {{"epochs_done", epochs}}, running->weights(), align::learns_from_answers(o));
   };
   align::Trainer trainer(context, *method, monitor.get(),
                          {checkpoint, io::log_path(given.common.log, output.path()), sha256_of(identity.dump()), given.common.force, after_epoch});
@@ -151,7 +148,7 @@ int run(cli::Context& ctx, const Options& given) {
     trainer.go_on_from(*start.state);
   const auto write_best_gold = [&] {
     if (trainer.has_best_gold())
-      write_model(output.path() + ".best-gold.h5", {{"kept_step", monitor->verdict().best_gold_step}}, trainer.best_gold_weights(), false);
+      write_model(best_gold, {{"kept_step", monitor->verdict().best_gold_step}}, trainer.best_gold_weights(), false);
   };
   try {
     if (trainer.run() == align::RunEnd::kInterrupted)

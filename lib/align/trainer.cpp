@@ -26,6 +26,22 @@ nn::NamedTensors copy_of(const nn::NamedTensors& values) {
 
 }  // namespace
 
+io::Json describe_run(const TuningContext& context, const Method& method, const Monitor* monitor, const io::Json& plan) {
+  io::Json about{{"method", method.name()}};
+  if (context.reward)
+    about["reward"] = context.reward->describe();
+  about["plan"] = plan;
+  if (context.constraints) {
+    for (const Constraint& constraint : *context.constraints)
+      about["constraints"].push_back({{"reward", constraint.reward->describe()}, {"floor", constraint.spec.floor}});
+  }
+  if (context.critic_features)
+    about["critic"] = {{"features", context.critic_features->name()}, {"features_digest", context.critic_features->digest()}};
+  if (monitor)
+    about["monitor"] = monitor->describe();
+  return about;
+}
+
 Trainer::Trainer(TuningContext& context, Method& method, Monitor* monitor, RunFiles files)
     : context_(context),
       method_(method),

@@ -23,6 +23,10 @@ struct RunFiles {
   std::function<void(int64_t epochs)> after_epoch = nullptr;   ///< hears how many epochs are done, after each
 };
 
+/// What a tuned model's manifest says of its making, before there is a result: {"method", "reward", "plan", "constraints", "critic",
+/// "monitor"}, each if there is one. monitor may be null.
+io::Json describe_run(const TuningContext& context, const Method& method, const Monitor* monitor, const io::Json& plan);
+
 class Trainer {
  public:
   /// Puts the policy's trainable tensors (Policy::trainable) under AdamW. monitor may be null. All outlive the trainer.
