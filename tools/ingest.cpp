@@ -1,4 +1,6 @@
 // ingest: outside data -> dataset, a diffusers model -> model.   Man page: ingest(1).   SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
 #include "cli/tool.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -42,6 +44,18 @@ void describe(OptionTable& t, Options& o) {
   t.positional(&o.how.paths, "PATH...", "files, or one folder");
 }
 
+/// The output, claimed; refused if it is one of `files`, --force or not.
+io::H5Writer create(cli::Context& context, const std::string& kind, const std::vector<std::string>& files) {
+  const std::string output = context.common().output.empty() ? kind + ".h5" : context.common().output;
+  for (const std::string& file : files) {
+    std::error_code none;
+    if (std::filesystem::equivalent(file, output, none)) {
+      throw Error(Exit::kUsage, output, "is an input of this command and would be replaced by its output", "name another with -o");
+    }
+  }
+  return context.create(kind);
+}
+
 int ingest_model(cli::Context& context, const Options& o) {
   if (o.how.paths.size() != 1) throw Error(Exit::kUsage, "--from", "needs the model's folder", "ingest --from diffusers DIR");
   for (const char* option : {"format", "labels", "tile", "shrink", "channels", "array", "label-array", "alphabet", "length", "window",
@@ -52,7 +66,7 @@ int ingest_model(cli::Context& context, const Options& o) {
   const int64_t side = o.how.size.empty() ? 0 : parse_int(o.how.size, "--size");
   const io::DiffusersModel model = io::read_diffusers_model(o.how.paths[0], side);
   if (context.dry_run()) return context.finish_dry_run({{"space", model.space.to_json()}, {"denoiser", model.denoiser}, {"schedule", model.schedule}});
-  io::H5Writer writer = context.create("model");
+  io::H5Writer writer = create(context, "model", model.files);
   const int64_t parameters = io::copy_diffusers_weights(model, writer);
   io::Manifest manifest = context.manifest("model");
   manifest.json()["space"] = model.space.to_json();
@@ -118,7 +132,7 @@ int ingest_data(cli::Context& context, const Options& o) {
     return context.finish_dry_run({{"space", importer->space().to_json()}, {"items_in_source", importer->count()},
                                    {"labels", importer->has_labels()}, {"values", importer->has_values()}, {"files", importer->files()}});
   }
-  io::H5Writer writer = context.create("dataset");
+  io::H5Writer writer = create(context, "dataset", importer->files());
   const int64_t largest = copy_items(*importer, selection, o.batch_size, writer);
   for (const std::string& remark : importer->remarks()) log::warn(o.how.paths[0], ": ", remark, " and are left out");
   if (selection.kept() == 0) throw Error(Exit::kBadInput, o.how.paths[0], "no item is left", "look at --class, --skip, --limit and --held-out");
