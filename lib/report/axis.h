@@ -25,7 +25,8 @@ double nice_step(double lo, double hi, int most, bool whole = false);
 std::vector<Tick> nice_ticks(const Scale& scale, int most, bool whole = false);
 
 /// A scale that holds all finite values with a margin of `pad` of their range on both sides. No finite value: [0,1].
-/// All equal: a range around the value. from_zero: begins (or ends) at 0. log is dropped if a value is not positive.
+/// All equal: a range around the value. from_zero: begins (or ends) at 0. log is dropped if a value is not positive:
+/// the caller leaves out what has no place on such an axis, and says so.
 Scale fit_scale(const std::vector<double>& values, bool log = false, bool from_zero = false, double pad = 0.06);
 
 }  // namespace plumb::report

@@ -29,13 +29,24 @@ bool needs_legend(const Panel& panel) {
 }
 
 /// Adds the ends of bars to the values that an axis must hold, but none further out than half of the values' range: a bar
-/// over few seeds may be many times longer, and is cut at the edge.
+/// over few seeds may be many times longer, and is cut at the edge. Values that are all the same have no range: all ends count.
 void add_bars(std::vector<double>& values, std::vector<double> ends) {
   double lo = std::numeric_limits<double>::infinity(), hi = -lo;
   for (const double v : values)
     if (std::isfinite(v)) lo = std::min(lo, v), hi = std::max(hi, v);
+  if (lo > hi) return;
+  const bool same = hi - lo <= 1e-12 * std::max(std::fabs(lo), std::fabs(hi));
+  const double reach = same ? std::numeric_limits<double>::infinity() : (hi - lo) / 2;
   for (const double end : ends)
-    if (hi > lo && std::isfinite(end)) values.push_back(std::clamp(end, lo - (hi - lo) / 2, hi + (hi - lo) / 2));
+    if (std::isfinite(end)) values.push_back(std::clamp(end, lo - reach, hi + reach));
+}
+
+/// The logarithms of what has one.
+std::vector<double> logarithms(const std::vector<double>& values) {
+  std::vector<double> logs;
+  for (const double v : values)
+    if (v > 0 && std::isfinite(v)) logs.push_back(std::log(v));
+  return logs;
 }
 
 Scale x_scale(const Figure& figure, const std::vector<const Panel*>& panels) {
@@ -49,7 +60,13 @@ Scale x_scale(const Figure& figure, const std::vector<const Panel*>& panels) {
       margin |= series.style == Style::kPath || series.style == Style::kScatter;
     }
   }
-  add_bars(values, bars);
+  if (figure.log_x) {  // the range of values is that of their logarithms, which what is not above 0 has no part in
+    values = logarithms(values);
+    add_bars(values, logarithms(bars));
+    for (double& v : values) v = std::exp(v);
+  } else {
+    add_bars(values, bars);
+  }
   return fit_scale(values, figure.log_x, false, margin ? 0.06 : 0.0);
 }
 
@@ -325,6 +342,27 @@ std::vector<double> spread(const std::vector<double>& wanted, double gap, double
     for (size_t k = 0; k < group.size; ++k) placed[order[next++]] = group.start + gap * static_cast<double>(k);
   }
   return placed;
+}
+
+bool cuts_bars(const Figure& figure) {
+  std::vector<const Panel*> all;
+  for (const Panel& panel : figure.panels) all.push_back(&panel);
+  const auto leaves = [](const Scale& scale, const std::vector<double>& ends, size_t i) {
+    if (i >= ends.size() || !std::isfinite(ends[i])) return false;
+    const double at = scale.position(ends[i]);
+    return !(at >= -1e-9 && at <= 1 + 1e-9);
+  };
+  for (const Panel* panel : all) {
+    const Scale sx = x_scale(figure, figure.grid ? std::vector<const Panel*>{panel} : all), sy = y_scale(*panel);
+    for (const Series& s : panel->series) {
+      if (s.style != Style::kScatter) continue;
+      for (size_t i = 0; i < s.y.size() && i < s.x.size(); ++i) {
+        if (!std::isfinite(sx.position(s.x[i])) || !std::isfinite(sy.position(s.y[i]))) continue;
+        if (leaves(sx, s.x_low, i) || leaves(sx, s.x_high, i) || leaves(sy, s.low, i) || leaves(sy, s.high, i)) return true;
+      }
+    }
+  }
+  return false;
 }
 
 std::vector<std::string> render_panels(const Figure& figure) {

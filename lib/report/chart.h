@@ -56,12 +56,14 @@ struct Figure {
   std::vector<Panel> panels;
   std::vector<Mark> marks;
   bool grid = false;  ///< small panels side by side, each with its x axis; else one below the other
-  bool log_x = false, whole_x = false;
+  bool log_x = false, whole_x = false;  ///< log_x: fits what is above 0; the rest has no place and is not drawn
   double cell_plot = 118;  ///< height of the plots of a grid, px
 };
 
 /// The whole figure as one picture.
 std::string render_figure(const Figure& figure, bool standalone);
+/// Whether a bar of a kScatter leaves the plot, where it is cut: a caption should say so.
+bool cuts_bars(const Figure& figure);
 /// A grid's panels as pictures of their own, so that a page can wrap them.
 std::vector<std::string> render_panels(const Figure& figure);
 

@@ -49,15 +49,26 @@ double constant_weight(const std::string& schedule) {
   return kNone;
 }
 
-/// "0.01", "0.01, plain form", "penalty 0.1"; "" if the model was tuned without KL.
+/// Methods whose plan has `alpha`, the weight of the path's KL, in place of kl_coef. In plans of others (papa, epapa) alpha is
+/// something else.
+bool weighs_path_kl(const std::string& method) { return method == "strl" || method == "braid" || method == "drakes"; }
+
+/// "0.01", "0.01, plain form", "alpha 0.1", "penalty 0.1"; "" if the model was tuned without KL.
 std::string kl_strength(const io::Manifest& model) {
   const Json& config = object(model.json(), "config");
-  double coefficient = number(object(object(model.json(), "finetune"), "plan"), "kl_coef");  // with the method's default
+  const Json& plan = object(object(model.json(), "finetune"), "plan");
+  double coefficient = number(plan, "kl_coef");  // with the method's default
   if (!std::isfinite(coefficient)) coefficient = number(config, "kl_coef");
   std::vector<std::string> parts;
   if (coefficient > 0) {
     parts.push_back(exact(coefficient));
     if (text(config, "kl_form") == "plain") parts.push_back("plain form");
+  }
+  if (const double alpha = number(plan, "alpha"); alpha > 0 && weighs_path_kl(text(config, "method"))) {
+    parts.push_back("alpha " + exact(alpha));
+    const bool drakes = text(config, "method") == "drakes";
+    if (!drakes && text(config, "strl.kl_reduce") == "mean") parts.push_back("mean over coordinates");
+    if (drakes && text(config, "drakes.kl") == "published") parts.push_back("published form");
   }
   if (const double penalty = number(config, "kl_penalty"); penalty > 0) {
     parts.push_back("penalty " + exact(penalty));

@@ -20,10 +20,10 @@ struct Regularisation {
   std::string strength;  ///< KL weight, scale of the adapter, schedule; "" for base and plain
 };
 
-/// From the samples' options (sample(1): --aig, --lora-scale) and the model's (finetune(1): --kl-coef, --kl-penalty). A
-/// model without fine-tuning is "base", and so is a tuned one where the options leave nothing of the tuning: scale 0, aig
-/// base, or a schedule that is 0 at every step (constant:0, step:1). What changes nothing is not named: scale 1, aig ft, a
-/// schedule that is 1 at every step (constant:1, step:0).
+/// From the samples' options (sample(1): --aig, --lora-scale) and the model's (finetune(1): --kl-coef, --kl-penalty,
+/// --strl.alpha, --drakes.alpha). A model without fine-tuning is "base", and so is a tuned one where the options leave nothing
+/// of the tuning: scale 0, aig base, or a schedule that is 0 at every step (constant:0, step:1). What changes nothing is not
+/// named: scale 1, aig ft, a schedule that is 1 at every step (constant:1, step:0).
 Regularisation regularisation_of(const io::Manifest& samples, const io::Manifest& model);
 
 /// A figure of diversity (or of distance to a reference) that fronts are drawn of.

@@ -277,12 +277,14 @@ Table metric_file_table(const std::vector<MetricRow>& rows) {
   return table;
 }
 
-Table class_table(const std::vector<io::Manifest>& metrics, const std::vector<std::string>& class_names) {
+Table class_table(const std::vector<io::Manifest>& metrics, const std::vector<std::string>& class_names,
+                  const std::vector<std::string>& names) {
   Table table{"metrics-by-class", "Diversity by class", "value ± standard error", {{"class", "Class"}}, {}};
   std::map<int64_t, std::vector<Cell>> by_class;
   size_t columns = 0;
-  for (const io::Manifest& manifest : metrics) {
-    const std::string samples = samples_name(manifest);
+  for (size_t i = 0; i < metrics.size(); ++i) {
+    const io::Manifest& manifest = metrics[i];
+    const std::string samples = i < names.size() ? names[i] : samples_name(manifest);
     for (const auto& [name, value] : metrics_of(manifest).items()) {
       if (!value.is_object() || !value.contains("per_class") || !value["per_class"].is_object()) continue;
       table.columns.push_back(

@@ -21,7 +21,9 @@ Table metric_page_table(const std::vector<MetricRow>& rows);
 /// For programs: a line a figure.
 Table metric_file_table(const std::vector<MetricRow>& rows);
 
-/// Values by class: a line a class, a column a metric. No rows if there are none.
-Table class_table(const std::vector<io::Manifest>& metrics, const std::vector<std::string>& class_names);
+/// Values by class: a line a class, a column a metric. No rows if there are none. `samples`: what to call the samples of each of
+/// `metrics`; empty: after their files, whose names may repeat.
+Table class_table(const std::vector<io::Manifest>& metrics, const std::vector<std::string>& class_names,
+                  const std::vector<std::string>& samples = {});
 
 }  // namespace plumb::report

@@ -101,17 +101,16 @@ class Builder {
     }
     std::stable_sort(samples_.begin(), samples_.end(),
                      [](const SampleSet& a, const SampleSet& b) { return a.models < b.models; });
-    for (size_t i = 0; i < samples_.size(); ++i) {
-      const auto same = std::count_if(samples_.begin(), samples_.end(),
-                                      [&](const SampleSet& s) { return s.name == samples_[i].name; });
-      if (same > 1) samples_[i].name += " (" + std::to_string(i + 1) + ")";
-    }
+    std::vector<std::string> names;
+    for (const SampleSet& set : samples_) names.push_back(set.name);
+    for (size_t i = 0; i < samples_.size(); ++i)
+      if (std::count(names.begin(), names.end(), names[i]) > 1) samples_[i].name += " (" + std::to_string(i + 1) + ")";
   }
 
   std::string samples_name(const io::Manifest& of) const {
     const auto m = of.find("samples");
     for (const SampleSet& set : samples_) {
-      if (m && set.manifest.sha256() == m->sha256()) return set.name;
+      if (m && (m->sha256().empty() ? set.manifest.json() == m->json() : set.manifest.sha256() == m->sha256())) return set.name;
     }
     return m && !m->path().empty() ? fs::path(m->path()).stem().string() : "";
   }
@@ -171,15 +170,17 @@ class Builder {
     if (!run.verdict) return;
     const Verdict& v = *run.verdict;
     const std::string who = several ? run.name + ": " : "";
-    std::string text = v.text.empty() ? "The run had no monitor." : v.text + ".";
+    // The monitor's own sentence counts updates, whatever the figures count.
+    const std::string unit = run.x_unit == "updates" || v.text.find("step") == std::string::npos ? "" : " (steps are updates)";
+    std::string text = v.text.empty() ? "The run had no monitor." : v.text + unit + ".";
     if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
     if (!v.kept.empty()) {
-      const std::string step = std::isfinite(v.kept_step) ? " (step " + readable(v.kept_step) + ")" : "";
+      const std::string step = std::isfinite(v.kept_step) ? " (" + place(run, v.kept_step) + ")" : "";
       text += v.kept == "best-gold" ? " Kept: the model with the best gold reward" + step + "."
                                     : " Kept: the last model" + step + ".";
       if (v.parted && v.kept != "best-gold")
-        text += " Its reward is not to be trusted; --keep best-gold would have kept the model of step " +
-                readable(v.best_gold_step) + ".";
+        text += std::string(run.lacks_reward() ? "" : " Its reward is not to be trusted;") +
+                " --keep best-gold would have kept the model at " + place(run, v.best_gold_step) + ".";
     }
     if (!v.stopped_by.empty()) text += " The rule " + v.stopped_by + " ended the run.";
     Alert alert{Alert::Level::kGood, who + "No over-optimisation seen", text};
@@ -337,18 +338,23 @@ class Builder {
     std::vector<MetricRow> rows;
     std::vector<io::Manifest> metrics = all("metrics");
     std::reverse(metrics.begin(), metrics.end());  // the pipe's order
+    std::vector<std::string> names;  // as elsewhere in the page: file names may repeat
     for (const io::Manifest& m : metrics) {
-      for (MetricRow& row : metric_rows(m)) rows.push_back(std::move(row));
+      names.push_back(samples_name(m));
+      for (MetricRow& row : metric_rows(m)) {
+        row.samples = names.back();
+        rows.push_back(std::move(row));
+      }
     }
     std::string fid;
     for (const MetricRow& row : rows) {
       if (row.metric == "FID")
-        fid += (fid.empty() ? "FID" : ", ") + (row.samples.empty() ? "" : " of " + row.samples) + " " +
+        fid += std::string(fid.empty() ? "FID" : ",") + (row.samples.empty() ? "" : " of " + row.samples) + " " +
                readable(row.value);
     }
     if (!fid.empty()) say(fid + ".", !runs_.empty());
     if (!rows.empty()) section.tables = {metric_page_table(rows), metric_file_table(rows)};
-    Table classes = class_table(metrics, samples_.empty() ? std::vector<std::string>{} : samples_.back().classes);
+    Table classes = class_table(metrics, samples_.empty() ? std::vector<std::string>{} : samples_.back().classes, names);
     if (!classes.rows.empty()) section.tables.push_back(std::move(classes));
     add(std::move(section));
   }

@@ -72,7 +72,7 @@ std::array<Cell, 2> figure_cells(const Group& group, const Figure& figure) {
     const double v = figure(*run);
     if (std::isfinite(v)) values.push_back(v);
   }
-  if (values.empty()) return {cell(std::string("–")), cell(std::string(""))};
+  if (values.empty()) return {Cell{"–", ""}, Cell{}};
   const Mean m = mean_of(values);
   if (values.size() < 2) return {cell(m.value), cell(std::string(""))};
   const double half = m.standard_error * t95(values.size());
@@ -113,14 +113,14 @@ void count_by_queries(std::vector<RunLog>& runs) {
   double first = kNone;
   bool differ = false;
   for (const RunLog& run : runs) {
-    if (!run.monitored()) continue;
+    if (!run.tuned()) continue;
     if (!(run.updates_per_epoch > 0 && run.samples_per_epoch > 0)) return;
     if (std::isnan(first)) first = run.updates_per_epoch;
     differ |= run.updates_per_epoch != first;
   }
   if (!differ) return;
   for (RunLog& run : runs) {
-    if (!run.monitored()) continue;
+    if (!run.tuned()) continue;
     const double factor = run.samples_per_epoch / run.updates_per_epoch;
     run.x_unit = "reward queries";
     for (Curve& c : run.curves)
@@ -163,32 +163,35 @@ Table comparison_table(const std::vector<RunLog>& all, bool by_group) {
   for (const RunLog& run : all) {
     if (!run.monitored()) continue;
     runs.push_back(run);
-    level = std::min(level, best_of(run.find("proxy")));
+    if (run.find("proxy")) level = std::min(level, best_of(run.find("proxy")));
     for (const std::string& gold : run.golds())
       if (std::find(golds.begin(), golds.end(), gold) == golds.end()) golds.push_back(gold);
   }
   Table table{"runs", "Runs compared", "", {{"run", "Run"}}, {}};
   if (runs.size() < 2) return table;
-  table.note = "Equal reward: where the trained reward first reached " + readable(level) +
-               ", the largest value that every run reached; between evaluations by straight lines. The best of a curve is the "
-               "best of noisy evaluations, so a little too good.";
+  const bool rewarded = std::isfinite(level);  // some run has a trained reward
+  const bool all_rewarded = std::none_of(runs.begin(), runs.end(), [](const RunLog& r) { return r.lacks_reward(); });
+  if (rewarded)
+    table.note = "Equal reward: where the trained reward first reached " + readable(level) + ", the largest value that every run " +
+                 (all_rewarded ? "" : "with one ") + "reached; between evaluations by straight lines. ";
+  table.note += "The best of a curve is the best of noisy evaluations, so a little too good.";
   if (by_group) table.note += " ± is half of the 95 % t-interval of the mean over runs.";
   const auto column = [&](const std::string& key, const std::string& title) {
     table.columns.push_back({key, title, Align::kNumber});
     if (by_group) table.columns.push_back({key + "_ci95", "", Align::kNumber});
   };
   table.columns.push_back({"runs", "n", Align::kNumber});
-  column("proxy_end", "Trained reward at end");
+  if (rewarded) column("proxy_end", "Trained reward at end");
   for (const std::string& gold : golds) {
     const std::string of = golds.size() > 1 ? gold : "gold";
     column(of + "_start", of + " at start");
     column(of + "_end", of + " at end");
     column(of + "_best", of + " at best");
-    column(of + "_equal_reward", of + " at equal reward");
+    if (rewarded) column(of + "_equal_reward", of + " at equal reward");
   }
   table.columns.push_back({"parted", "Parted", Align::kNumber});
   column("diversity_end", "Vendi at end");
-  column("diversity_equal_reward", "Vendi at equal reward");
+  if (rewarded) column("diversity_equal_reward", "Vendi at equal reward");
   column("kl_end", "Path KL at end");
   column("seconds", "Seconds");
   for (const Group& group : groups_of(runs, by_group)) {
@@ -198,19 +201,19 @@ Table comparison_table(const std::vector<RunLog>& all, bool by_group) {
       row.insert(row.end(), cells.begin(), cells.begin() + (by_group ? 2 : 1));
     };
     const auto at_end = [&](const std::string& curve) { add([&](const RunLog& r) { return last_of(r.find(curve)); }); };
-    at_end("proxy");
+    if (rewarded) at_end("proxy");
     for (const std::string& gold : golds) {
       const std::string curve = "reward/" + gold;
       add([&](const RunLog& r) { return r.find(curve) ? r.find(curve)->y.front() : kNone; });
       at_end(curve);
       add([&](const RunLog& r) { return best_of(r.find(curve)); });
-      add([&](const RunLog& r) { return at_proxy(r, r.find(curve), level); });
+      if (rewarded) add([&](const RunLog& r) { return at_proxy(r, r.find(curve), level); });
     }
     const auto parted = std::count_if(group.runs.begin(), group.runs.end(),
                                       [](const RunLog* r) { return r->verdict && r->verdict->parted; });
     row.push_back(cell(static_cast<int64_t>(parted)));
     at_end("diversity");
-    add([&](const RunLog& r) { return at_proxy(r, r.find("diversity"), level); });
+    if (rewarded) add([&](const RunLog& r) { return at_proxy(r, r.find("diversity"), level); });
     at_end("kl");
     add([](const RunLog& r) { return r.seconds; });
     table.rows.push_back(std::move(row));

@@ -22,8 +22,8 @@ struct Mean {
 };
 Mean mean_of(const std::vector<double>& values);
 
-/// Where monitored runs take different numbers of updates an epoch, a common axis of updates would compare unequal things: counts
-/// curves and verdicts of all in reward queries (samples drawn and scored) instead. Does nothing if a run does not say how many.
+/// Where fine-tuning runs take different numbers of updates an epoch, a common axis of updates would compare unequal things: counts
+/// curves and verdicts of all in reward queries (samples drawn and scored) instead. Does nothing if one of them does not say how many.
 void count_by_queries(std::vector<RunLog>& runs);
 
 /// One run for each group: at every step that all its runs have, the mean, and as standard error that over the runs times
@@ -33,7 +33,8 @@ std::vector<RunLog> pooled(const std::vector<RunLog>& runs);
 
 /// A line a run (or a group, with mean and half of its 95 % t-interval): trained reward, each gold and diversity at the end;
 /// gold at its best; gold where the trained reward first reached the largest value that every run reached, between
-/// evaluations by straight lines; path KL; how many parted; seconds. No rows for fewer than two monitored runs.
+/// evaluations by straight lines; path KL; how many parted; seconds. No rows for fewer than two monitored runs, and no columns of
+/// the trained reward if none has one.
 Table comparison_table(const std::vector<RunLog>& runs, bool by_group);
 
 }  // namespace plumb::report

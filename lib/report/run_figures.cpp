@@ -83,11 +83,6 @@ void add_common_axis(Figure& figure, const RunLog& run) {
 
 std::string step_text(double step) { return readable(step); }
 
-/// "step 24", or "1,536 reward queries".
-std::string place(const RunLog& run, double x) {
-  return run.x_unit == "updates" ? "step " + step_text(x) : step_text(x) + " " + run.x_unit;
-}
-
 void add_marks(Figure& figure, const RunLog& run, int colour, bool several) {
   if (!run.verdict) return;
   const Verdict& v = *run.verdict;
@@ -96,8 +91,8 @@ void add_marks(Figure& figure, const RunLog& run, int colour, bool several) {
   if (v.parted && std::isfinite(v.step)) {
     const std::string interval =
         std::isfinite(v.low) ? " (95 % interval " + step_text(v.low) + " to " + step_text(v.high) + ")" : "";
-    figure.marks.push_back({v.step, v.low, v.high, who + "reward and gold part at " + place(run, v.step) + interval,
-                            several ? ink : "c1", true});
+    const std::string what = run.lacks_reward() ? "gold falls from " : "reward and gold part at ";
+    figure.marks.push_back({v.step, v.low, v.high, who + what + place(run, v.step) + interval, several ? ink : "c1", true});
   }
   if (std::isfinite(v.kept_step)) {
     const std::string which = v.kept == "best-gold" ? "kept: best gold, " : "kept: ";
@@ -225,6 +220,8 @@ Figure monitor_figure(const std::vector<RunLog>& all) {
       "never trained on; if one falls while the trained reward rises, the run learns to please the reward rather than "
       "to "
       "do what the reward stands for.";
+  if (std::any_of(runs.begin(), runs.end(), [](const RunLog& r) { return r.lacks_reward(); }))
+    figure.caption += " A run that learns from answers has no trained reward: there, a gold that falls is enough.";
   figure.x_label = runs.empty() ? "updates" : runs.front().x_unit;
   figure.whole_x = true;
   if (runs.empty()) return figure;
@@ -235,9 +232,10 @@ Figure monitor_figure(const std::vector<RunLog>& all) {
       if (std::find(golds.begin(), golds.end(), gold) == golds.end()) golds.push_back(gold);
     }
   }
-  if (!several && !golds.empty()) add_common_axis(figure, runs[0]);
+  if (!several && !golds.empty() && runs[0].find("proxy")) add_common_axis(figure, runs[0]);
   std::set<std::string> rewards;
-  for (const RunLog& run : runs) rewards.insert(run.reward);
+  for (const RunLog& run : runs)
+    if (run.find("proxy")) rewards.insert(run.reward);
   figure.panels.push_back(
       panel_of(runs, "proxy", "Trained reward", rewards.size() == 1 ? *rewards.begin() : "each run's own", 0));
   int colour = 1;
@@ -303,7 +301,7 @@ Figure finetuning_figure(const std::vector<RunLog>& all) {
   figure.grid = figure.whole_x = true;
   std::vector<RunLog> runs;
   for (const RunLog& run : all) {
-    if (run.find("reward") || run.monitored()) runs.push_back(run);
+    if (run.tuned()) runs.push_back(run);
   }
   figure.x_label = runs.empty() ? "updates" : runs.front().x_unit;
   Panel reward{"Reward of training samples", "", {}, false, false, {}, 118};
@@ -320,7 +318,7 @@ std::vector<Figure> training_figures(const std::vector<RunLog>& all) {
   for (const std::string& tool : tools) {  // losses of different commands have no common scale
     std::vector<RunLog> runs;
     for (const RunLog& run : all) {
-      if (run.tool == tool && run.find("loss") && !run.find("reward") && !run.monitored()) runs.push_back(run);
+      if (run.tool == tool && run.find("loss") && !run.tuned()) runs.push_back(run);
     }
     Figure figure;
     figure.id = tool == "reward-train"               ? "reward-training"
@@ -338,20 +336,26 @@ std::vector<Figure> training_figures(const std::vector<RunLog>& all) {
   return figures;
 }
 
+std::string place(const RunLog& run, double x) {
+  return run.x_unit == "updates" ? "step " + step_text(x) : step_text(x) + " " + run.x_unit;
+}
+
 std::vector<std::string> describe_run(const RunLog& run, bool name_it) {
   std::vector<std::string> sentences;
   const std::string who = name_it ? run.name + ": " : "";
-  if (const Curve* proxy = run.find("proxy")) {
-    std::string what = run.reward.empty() ? "the trained reward" : "the trained reward, " + run.reward + ",";
-    sentences.push_back(who + (who.empty() ? "The" + what.substr(3) : what) + " " + change_text(*proxy) + " over " +
-                        step_text(proxy->x.back()) + " " + run.x_unit + (run.method.empty() ? "" : " of " + run.method) +
-                        ".");
+  // " over 20 updates of ddpo-is", once, in the first sentence
+  const auto length = [&](const Curve& c) {
+    return !sentences.empty() ? "" : " over " + step_text(c.x.back()) + " " + run.x_unit + (run.method.empty() ? "" : " of " + run.method);
+  };
+  if (run.monitored()) {
+    if (const Curve* proxy = run.find("proxy"))
+      sentences.push_back("The trained reward" + (run.reward.empty() ? "" : ", " + run.reward + ",") + " " + change_text(*proxy) + length(*proxy) + ".");
     for (const std::string& name : run.golds()) {
       const Curve& gold = *run.find("reward/" + name);
       const size_t best = static_cast<size_t>(
           std::max_element(gold.y.begin(), gold.y.end(), [](double a, double b) { return std::isnan(a) || a < b; }) -
           gold.y.begin());
-      std::string text = "Gold " + name + " " + change_text(gold);
+      std::string text = "Gold " + name + " " + change_text(gold) + length(gold);
       if (best > 0 && best + 1 < gold.y.size())
         text += "; its best was " + readable_with_error(gold.y[best], gold.se[best]) + " at " +
                 place(run, gold.x[best]);
@@ -359,7 +363,7 @@ std::vector<std::string> describe_run(const RunLog& run, bool name_it) {
     }
     std::string rest;
     if (const Curve* vendi = run.find("diversity")) {
-      rest = "Diversity (Vendi score) " + change_text(*vendi);
+      rest = "Diversity (Vendi score) " + change_text(*vendi) + length(*vendi);
       const double ratio = vendi->y.back() / first_of(*vendi);
       if (std::isfinite(ratio) && ratio > 0) rest += ", " + readable(100 * ratio, 2) + " % of where it began";
     }
@@ -367,6 +371,7 @@ std::vector<std::string> describe_run(const RunLog& run, bool name_it) {
       rest += (rest.empty() ? "P" : "; p") + std::string("ath KL to the base model ended at ") +
               readable_with_error(kl->y.back(), kl->se.back()) + " nats";
     if (!rest.empty()) sentences.push_back(rest + ".");
+    if (name_it) sentences[0] = who + static_cast<char>(sentences[0][0] - 'A' + 'a') + sentences[0].substr(1);
   } else if (const Curve* reward = run.find("reward")) {
     sentences.push_back(who + (who.empty() ? "T" : "t") + "he reward of the training samples " + change_text(*reward) +
                         "; the run was not monitored.");

@@ -20,6 +20,9 @@ Figure finetuning_figure(const std::vector<RunLog>& runs);
 /// The same of runs that train on data, one figure a command: their losses have no common scale.
 std::vector<Figure> training_figures(const std::vector<RunLog>& runs);
 
+/// "step 24", or "1,536 reward queries": a place on the run's x axis.
+std::string place(const RunLog& run, double x);
+
 /// What happened in a run, in plain words; one to five sentences.
 std::vector<std::string> describe_run(const RunLog& run, bool name_it);
 

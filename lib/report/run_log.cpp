@@ -63,36 +63,59 @@ bool is_error_name(const std::string& name) {
   return head.size() > 3 && head.compare(head.size() - 3, 3, "_se") == 0;
 }
 
-/// Adds one line's numbers. Values that belong to an epoch (reward, reward_std) count once, at its first step.
-void add_line(RunLog& run, const Json& line, double x, bool new_epoch) {
-  static const std::set<std::string> not_curves{"step", "epoch", "seconds"};
-  for (const auto& [name, value] : line.items()) {
-    if (not_curves.count(name) || is_error_name(name)) continue;
-    if (!value.is_number() && !value.is_null()) continue;
-    if (!new_epoch && (name == "reward" || name == "reward_std")) continue;
-    auto curve =
-        std::find_if(run.curves.begin(), run.curves.end(), [&, &key = name](const Curve& c) { return c.name == key; });
-    if (curve == run.curves.end()) {
-      run.curves.push_back({name, {}, {}, {}});
-      curve = run.curves.end() - 1;
-    }
-    curve->x.push_back(x);
-    curve->y.push_back(value.is_number() ? value.get<double>() : kNone);
-    curve->se.push_back(number(line, error_name(name).c_str()));
-  }
-}
+/// Puts lines together, so that those which a later line takes back can be forgotten.
+class LogReader {
+ public:
+  explicit LogReader(RunLog& run) : run_(run) {}
 
-/// Forgets what the log says of `x` and later.
-void cut_from(RunLog& run, double x) {
-  for (Curve& curve : run.curves) {
-    while (!curve.x.empty() && curve.x.back() >= x) {
-      curve.x.pop_back();
-      curve.y.pop_back();
-      curve.se.pop_back();
+  /// Epoch: NaN if the line names none.
+  void add(const Json& line, double x, double epoch) {
+    const Place place{x, std::isfinite(epoch) ? epoch : std::numeric_limits<double>::infinity()};
+    if (!places_.empty() && place <= places_.back()) cut_from(place);
+    const bool new_epoch = !std::isfinite(epoch) || places_.empty() || places_.back().second != epoch;
+    places_.push_back(place);
+    add_values(line, x, new_epoch);
+  }
+
+ private:
+  using Place = std::pair<double, double>;  // step, epoch; the order in which io::truncate_after cuts
+
+  /// Adds one line's numbers. Values that belong to an epoch (reward, reward_std) count once, at its first step.
+  void add_values(const Json& line, double x, bool new_epoch) {
+    static const std::set<std::string> not_curves{"step", "epoch", "seconds"};
+    for (const auto& [name, value] : line.items()) {
+      if (not_curves.count(name) || is_error_name(name)) continue;
+      if (!value.is_number() && !value.is_null()) continue;
+      if (!new_epoch && (name == "reward" || name == "reward_std")) continue;
+      const auto found = std::find_if(run_.curves.begin(), run_.curves.end(), [&, &key = name](const Curve& c) { return c.name == key; });
+      const size_t at = static_cast<size_t>(found - run_.curves.begin());
+      if (found == run_.curves.end()) {
+        run_.curves.push_back({name, {}, {}, {}});
+        lines_.emplace_back();
+      }
+      Curve& curve = run_.curves[at];
+      curve.x.push_back(x);
+      curve.y.push_back(value.is_number() ? value.get<double>() : kNone);
+      curve.se.push_back(number(line, error_name(name).c_str()));
+      lines_[at].push_back(places_.size());
     }
   }
-  run.verdict.reset();
-}
+
+  /// Forgets what the log says of `place` and later.
+  void cut_from(const Place& place) {
+    while (!places_.empty() && places_.back() >= place) places_.pop_back();
+    for (size_t i = 0; i < lines_.size(); ++i) {
+      Curve& curve = run_.curves[i];
+      while (!lines_[i].empty() && lines_[i].back() > places_.size()) lines_[i].pop_back();
+      for (std::vector<double>* values : {&curve.x, &curve.y, &curve.se}) values->resize(lines_[i].size());
+    }
+    run_.verdict.reset();
+  }
+
+  RunLog& run_;
+  std::vector<Place> places_;               // of the lines that count
+  std::vector<std::vector<size_t>> lines_;  // of each curve's points: places_.size() once the line was there
+};
 
 std::string stem_of(const std::string& path) {
   std::string name = std::filesystem::path(path).filename().string();
@@ -125,7 +148,7 @@ RunLog read_run_log(const std::string& path) {
   RunLog run;
   run.path = path;
   run.name = stem_of(path);
-  double last = -std::numeric_limits<double>::infinity(), last_epoch = kNone;
+  LogReader reader(run);
   io::for_each_jsonl(path, [&](const Json& line) {
     const std::string event = text(line, "event");
     if (event == "start") run.tool = text(line, "tool");
@@ -139,15 +162,8 @@ RunLog read_run_log(const std::string& path) {
     double x = number(line, "step");
     if (!std::isfinite(x)) x = number(line, "epoch");
     if (!std::isfinite(x)) return;
-    if (x <= last) {
-      cut_from(run, x);
-      last_epoch = kNone;
-    }
-    const double epoch = number(line, "epoch");
-    add_line(run, line, x, !(epoch == last_epoch));
+    reader.add(line, x, number(line, "epoch"));
     if (const double seconds = number(line, "seconds"); std::isfinite(seconds)) run.seconds = seconds;
-    last = x;
-    last_epoch = epoch;
   });
   return run;
 }

@@ -40,13 +40,17 @@ struct RunLog {
   const Curve* find(const std::string& curve) const;
   /// Names of the gold rewards: curves "reward/NAME".
   std::vector<std::string> golds() const;
-  bool monitored() const { return find("proxy") != nullptr; }
+  /// A run that learns from answers is evaluated as any other, but has no trained reward and so no curve "proxy".
+  bool monitored() const { return find("proxy") || find("diversity") || !golds().empty(); }
+  bool lacks_reward() const { return monitored() && !find("proxy"); }
+  bool tuned() const { return monitored() || find("reward"); }
 };
 
 /// Reads a log. Every numeric field of a line with a step is a point; "a_se/b" (or "a_se") is the standard error of
 /// "a/b"
-/// ("a"). A line whose step is not above the one before starts over from there (a run resumed after kill -9). A torn
-/// last line and null values are left out. Throws Error(kBadInput) for a bad line elsewhere.
+/// ("a"). A line whose (step, epoch) is not above that of the line before starts over from there (a run resumed after kill -9);
+/// the step alone may repeat, in an epoch that updates nothing. A torn last line and null values are left out. Throws
+/// Error(kBadInput) for a bad line elsewhere.
 RunLog read_run_log(const std::string& path);
 
 /// The log beside a model artefact, MODEL.h5.jsonl (the default of commands), MODEL.log.jsonl or MODEL.jsonl; else

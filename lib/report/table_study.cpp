@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "io/atomic_file.h"
 #include "report/number.h"
@@ -145,10 +146,12 @@ std::vector<TablePoint> table_points(const ResultTable& table, const TableFigure
 Report build_table_report(const ResultTable& table, const TableFigureOptions& o, const std::string& title) {
   const std::vector<TablePoint> points = table_points(table, o);
   std::vector<std::string> names;
-  size_t most = 0;
+  size_t most = 0, left_out = 0;
+  const auto has_place = [&](const TablePoint& p) { return std::isfinite(p.x.mean) && (!o.log_x || p.x.mean > 0); };
   for (const TablePoint& p : points) {
     if (std::find(names.begin(), names.end(), p.by) == names.end()) names.push_back(p.by);
     for (const Estimate& y : p.y) most = std::max(most, y.n);
+    left_out += std::isfinite(p.x.mean) && !has_place(p) ? 1 : 0;
   }
   Figure figure;
   figure.id = file_part(std::filesystem::path(table.path).stem().string());
@@ -169,7 +172,7 @@ Report build_table_report(const ResultTable& table, const TableFigureOptions& o,
       s.dashed = n >= static_cast<size_t>(kColours);
       s.style = Style::kScatter;
       for (const TablePoint& p : points) {
-        if (p.by != names[n] || p.y[k].n == 0 || !std::isfinite(p.x.mean)) continue;
+        if (p.by != names[n] || p.y[k].n == 0 || !has_place(p)) continue;
         const auto half = [](const Estimate& e) { return std::isfinite(e.half) ? e.half : 0.0; };
         s.x.push_back(p.x.mean);
         s.y.push_back(p.y[k].mean);
@@ -186,8 +189,17 @@ Report build_table_report(const ResultTable& table, const TableFigureOptions& o,
       s.square = o.marks && n >= static_cast<size_t>(kColours);
       if (!s.x.empty()) panel.series.push_back(std::move(s));
     }
+    if (panel.series.empty() && std::any_of(points.begin(), points.end(), [&](const TablePoint& p) { return p.y[k].n > 0 && std::isfinite(p.x.mean); }))
+      throw Error(Exit::kUsage, "--log-x", "column '" + o.y[k] + "' has no number where '" + o.x + "' is above 0", "leave it out");
     if (panel.series.empty()) throw Error(Exit::kBadInput, table.path, "column '" + o.y[k] + "' has no number where '" + o.x + "' has one");
     figure.panels.push_back(std::move(panel));
+  }
+  if (cuts_bars(figure)) figure.caption += " Bars that leave the plot are cut.";
+  if (left_out > 0) {
+    const std::string note = cat("Not drawn: ", left_out, left_out == 1 ? " mean" : " means", " whose ", o.x,
+                                 " is not above 0, for which a logarithmic axis has no place; the table has ", left_out == 1 ? "it." : "them.");
+    figure.caption += " " + note;
+    log::warn(note);
   }
   Table means{"means-" + figure.id, "Means", "With half of the 95 % t-interval where there are several rows.", {}, {}};
   if (!o.by.empty()) means.columns.push_back({file_part(o.by), o.by, Align::kText});

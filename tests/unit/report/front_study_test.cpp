@@ -133,6 +133,20 @@ TEST_SUITE("front points") {
     Json dpok = model(1);  // an option left alone is null there; the plan knows the method's default
     dpok["finetune"]["plan"]["kl_coef"] = 0.001;
     CHECK(of(dpok, Json::object()) == "KL|0.001");
+    const auto with_alpha = [](const char* method, double alpha, const Json& more = Json::object()) {
+      Json config{{"method", method}};
+      config.update(more);
+      Json tuned = model(1, config);
+      tuned["finetune"]["plan"]["alpha"] = alpha;
+      return tuned;
+    };
+    CHECK(of(with_alpha("strl", 0.1), Json::object()) == "KL|alpha 0.1");
+    CHECK(of(with_alpha("braid", 0.5), {{"lora_scale", 0.4}}) == "KL + LoRA scaling|alpha 0.5, 0.4");
+    CHECK(of(with_alpha("strl", 0.1, {{"strl.kl_reduce", "mean"}}), Json::object()) == "KL|alpha 0.1, mean over coordinates");
+    CHECK(of(with_alpha("drakes", 0.001, {{"drakes.kl", "published"}, {"strl.kl_reduce", "mean"}}), Json::object()) ==
+          "KL|alpha 0.001, published form");
+    CHECK(of(with_alpha("drakes", 0), Json::object()) == "plain|");
+    for (const char* other : {"papa", "epapa"}) CHECK(of(with_alpha(other, 0.1), Json::object()) == "plain|");  // their alpha is no KL
   }
 
   TEST_CASE("rewards, figures and seed of a point") {

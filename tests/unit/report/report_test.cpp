@@ -3,11 +3,13 @@
 
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include <doctest/doctest.h>
 
 #include "core/error.h"
 #include "io/artefact.h"
+#include "io/atomic_file.h"
 #include "report/metric_table.h"
 #include "report/page.h"
 #include "report/provenance.h"
@@ -266,6 +268,48 @@ TEST_SUITE("report") {
       if (file.name == "words.tsv") words = file.contents;
     }
     CHECK(words == "word\ta\tb\nACG\t50\t50\nCGA\t25\t0\nCGC\t0\t25\nCGT\t25\t25\n");
+  }
+
+  TEST_CASE("samples of the same file name are told apart in every table") {
+    const auto set = [](const char* folder, const char* digest, double fid) {
+      const Manifest samples(Json{{"kind", "samples"}, {"path", std::string(folder) + "/samples.h5"}, {"sha256", digest}});
+      return metrics_of({{"fid", {{"value", fid}}}, {"vendi", {{"value", fid}, {"per_class", {{"0", {{"value", fid}}}}}}}}, samples);
+    };
+    const test::Folder folder("same-names");
+    const Report report = build_report({set("/base", "1", 30), set("/tuned", "2", 20), set("/third", "3", 10)}, {}, {"", folder.path});
+    CHECK(report.summary.at(0) == "FID of samples (3) 10, of samples (2) 20, of samples (1) 30.");
+    std::map<std::string, std::string> files;
+    for (const SideFile& file : tsv_files(report)) files[file.name] = file.contents;
+    for (const char* row : {"FID\tsamples (1)\t30\t", "FID\tsamples (2)\t20\t", "FID\tsamples (3)\t10\t"})
+      CHECK(files["metrics.tsv"].find(row) != std::string::npos);
+    CHECK(files["metrics-by-class.tsv"] == "class\tsamples (3):vendi\tsamples (2):vendi\tsamples (1):vendi\n0\t10\t20\t30\n");
+    for (const Section& section : report.sections) {
+      if (section.id != "metrics") continue;
+      CHECK(section.tables[0].rows[0].size() == section.tables[0].columns.size());
+      CHECK(section.tables[0].columns[1].title == "samples (3)");
+      CHECK(section.tables[0].columns[3].title == "samples (1)");
+    }
+  }
+
+  TEST_CASE("the alert counts what the figures count") {
+    const test::Folder folder("units");
+    const auto log = [&](const std::string& name, int updates) {
+      const std::string path = folder / (name + ".jsonl");
+      io::write_file(path, R"({"event":"plan","step":0,"plan":{"samples_per_epoch":64,"updates_per_epoch":)" + std::to_string(updates) +
+                               R"(}}
+{"step":0,"epoch":0,"proxy":1,"reward/g":2,"diversity":5}
+{"step":24,"epoch":1,"proxy":2,"reward/g":1,"diversity":5}
+{"event":"verdict","step":24,"kept":"last","kept_step":24,"parted":true,"parted_step":0,"best_gold_step":12,"verdict":"parted at step 0"}
+)");
+      return path;
+    };
+    const Report report = build_report({}, {log("a", 1), log("b", 2)}, {"", folder.path});
+    REQUIRE(report.alerts.size() == 2);
+    CHECK(report.alerts[0].text == "Parted at step 0 (steps are updates). Kept: the last model (1536 reward queries). Its reward is not to be "
+                                   "trusted; --keep best-gold would have kept the model at 768 reward queries.");
+    const Report one = build_report({}, {log("a", 1)}, {"", folder.path});
+    CHECK(one.alerts.at(0).text == "Parted at step 0. Kept: the last model (step 24). Its reward is not to be trusted; --keep best-gold would "
+                                   "have kept the model at step 12.");
   }
 
   TEST_CASE("what is gone is noted; what changed is an error; nothing is a page too") {

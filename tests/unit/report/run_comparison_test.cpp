@@ -75,6 +75,41 @@ TEST_SUITE("run comparison") {
     CHECK(runs[0].verdict->step == 320);
   }
 
+  TEST_CASE("runs that were not monitored share the figures, and so the unit") {
+    std::vector<RunLog> runs = {run("a", {0, 1, 4}, {2, 3, 1}, true, 10), run("b", {0, 2, 2}, {2, 2, 2}, false, 5), RunLog{}, RunLog{}};
+    for (RunLog& r : runs) r.samples_per_epoch = 64, r.updates_per_epoch = 2;
+    runs[1].updates_per_epoch = 8;
+    runs[2].curves = {{"reward", {1, 2}, {0, 0}, {0, 0}}};
+    runs[3].curves = {{"loss", {1, 2}, {0, 0}, {0, 0}}};  // of pretraining: counted in steps
+    std::vector<RunLog> without = runs;
+    count_by_queries(runs);
+    CHECK(runs[2].find("reward")->x == std::vector<double>{32, 64});
+    CHECK(runs[2].x_unit == "reward queries");
+    CHECK(runs[3].find("loss")->x == std::vector<double>{1, 2});
+    without[2].samples_per_epoch = std::nan("");  // it cannot be counted, so none is
+    count_by_queries(without);
+    CHECK(without[0].x_unit == "updates");
+    CHECK(without[0].find("proxy")->x == std::vector<double>{0, 10, 20});
+  }
+
+  TEST_CASE("runs without a trained reward are compared by what they have") {
+    std::vector<RunLog> runs = {run("a", {0, 1, 4}, {2, 3, 1}, true, 10), run("b", {0, 2, 2}, {2, 2, 2}, false, 5)};
+    runs[1].curves.erase(runs[1].curves.begin());
+    const Table mixed = comparison_table(runs, false);
+    REQUIRE(mixed.rows.size() == 2);
+    CHECK(mixed.note.find("first reached 4, the largest value that every run with one reached") != std::string::npos);
+    CHECK(raw(mixed, 0, "gold_equal_reward") == "1");
+    CHECK(raw(mixed, 1, "gold_end") == "2");
+    CHECK(raw(mixed, 1, "proxy_end").empty());
+    runs[0].curves.erase(runs[0].curves.begin());
+    const Table none = comparison_table(runs, false);
+    REQUIRE(none.rows.size() == 2);
+    CHECK(raw(none, 0, "gold_best") == "3");
+    CHECK(none.note.find("Equal reward") == std::string::npos);
+    for (const Column& c : none.columns) CHECK(c.key.find("equal_reward") == std::string::npos);
+    CHECK(none.rows[0].size() == none.columns.size());
+  }
+
   TEST_CASE("where runs ended, and where they were at equal reward") {
     const std::vector<RunLog> runs = {run("a-1", {0, 1, 4}, {2, 3, 1}, true, 10), run("b", {0, 2, 2}, {2, 2, 2}, false, 5),
                                       run("a-2", {0, 3, 6}, {2, 5, 2}, false, 14)};

@@ -65,6 +65,33 @@ TEST_SUITE("run log") {
     CHECK(run.find("loss")->y == std::vector<double>{1, 20, 30});
   }
 
+  TEST_CASE("an epoch that updates nothing repeats the step, and takes back no evaluation") {
+    const std::string text =
+        "{\"step\":0,\"epoch\":0,\"proxy\":1,\"reward/g\":5,\"diversity\":9}\n{\"step\":0,\"epoch\":1,\"drift\":2}\n"
+        "{\"step\":10,\"epoch\":2,\"reward\":7,\"proxy\":2,\"reward/g\":4}\n{\"step\":10,\"epoch\":3,\"reward\":8,\"drift\":3}\n"
+        "{\"step\":20,\"epoch\":4,\"proxy\":3,\"reward/g\":3}\n";
+    const RunLog run = read(text);
+    REQUIRE(run.find("reward/g"));
+    CHECK(run.find("reward/g")->x == std::vector<double>{0, 10, 20});
+    CHECK(run.find("reward/g")->y == std::vector<double>{5, 4, 3});
+    CHECK(run.find("diversity")->y == std::vector<double>{9});
+    CHECK(run.find("drift")->x == std::vector<double>{0, 10});
+    // Resumed at the second of the lines of step 10: the first stays.
+    const RunLog again = read(text + "{\"step\":10,\"epoch\":3,\"reward\":80,\"drift\":30}\n");
+    CHECK(again.find("reward/g")->y == std::vector<double>{5, 4});
+    CHECK(again.find("drift")->y == std::vector<double>{2, 30});
+    CHECK(again.find("reward")->y == std::vector<double>{7, 80});
+    CHECK(read(text + "{\"step\":10,\"epoch\":2,\"drift\":30}\n").find("reward/g")->y == std::vector<double>{5});
+  }
+
+  TEST_CASE("a run resumed within an epoch has the epoch's reward once") {
+    const RunLog run = read(
+        "{\"step\":1,\"epoch\":1,\"reward\":1,\"loss\":1}\n{\"step\":2,\"epoch\":1,\"reward\":1,\"loss\":2}\n"
+        "{\"step\":2,\"epoch\":1,\"reward\":1,\"loss\":3}\n");
+    CHECK(run.find("loss")->y == std::vector<double>{1, 3});
+    CHECK(run.find("reward")->x == std::vector<double>{1});
+  }
+
   TEST_CASE("lines without a step count by epoch; lines without either are passed over") {
     const RunLog run =
         read("{\"epoch\":1,\"loss\":1}\n{\"loss\":5}\n{\"epoch\":2,\"loss\":2,\"note\":\"text\",\"list\":[1]}\n");
@@ -142,6 +169,40 @@ TEST_SUITE("run figures") {
           "Diversity (Vendi score) fell from 5.00 ± 0.10 to 2.50 ± 0.10, 50 % of where it began; path KL to the base "
           "model ended at 4.00 ± 0.50 nats.");
     CHECK(describe_run(RunLog{}, true).empty());
+  }
+
+  TEST_CASE("a run that learns from answers is monitored without a trained reward") {
+    RunLog run = read(R"({"event":"start","step":0,"tool":"finetune"}
+{"event":"plan","step":0,"method":"papa","plan":{"rounds":2}}
+{"step":0,"epoch":0,"reward/g":2.0,"reward_se/g":0.2,"kl":0,"kl_se":0,"diversity":5,"diversity_se":0.1,"distance":1,"distance_se":0.1}
+{"step":1,"epoch":1,"loss":0.5}
+{"step":2,"epoch":2,"loss":0.4,"reward/g":0.5,"reward_se/g":0.2,"kl":4,"kl_se":0.5,"diversity":2.5,"diversity_se":0.1,"distance":1,"distance_se":0.1}
+{"event":"verdict","step":2,"kept":"last","kept_step":2,"verdict":"g fell","best_gold_step":0,"parted":true,"parted_step":0,"parted_interval":[0,1]}
+)");
+    CHECK(run.monitored());
+    CHECK(run.lacks_reward());
+    const Figure figure = monitor_figure({run});
+    REQUIRE(figure.panels.size() == 4);
+    CHECK(figure.panels[0].title == "Gold");
+    CHECK(figure.panels[2].title == "Diversity");
+    REQUIRE(figure.marks.size() == 2);
+    CHECK(figure.marks[0].text == "gold falls from step 0 (95 % interval 0 to 1)");
+    CHECK(figure.caption.find("no trained reward") != std::string::npos);
+    const std::vector<std::string> words = describe_run(run, false);
+    REQUIRE(words.size() == 2);
+    CHECK(words[0] == "Gold g fell from 2.00 ± 0.20 to 0.50 ± 0.20 over 2 updates of papa.");
+    CHECK(words[1].find("Diversity (Vendi score) fell from 5.00 ± 0.10 to 2.50 ± 0.10, 50 % of where it began") == 0);
+    CHECK(describe_run(run, true)[0] == "tuned: gold g fell from 2.00 ± 0.20 to 0.50 ± 0.20 over 2 updates of papa.");
+    CHECK(training_figures({run}).empty());
+    REQUIRE(finetuning_figure({run}).panels.size() == 1);
+    CHECK(reward_paths_figure({run}).panels.empty());
+    std::erase_if(run.curves, [](const Curve& c) { return c.name.rfind("reward/", 0) == 0; });  // neither reward nor gold
+    CHECK(run.monitored());
+    CHECK(describe_run(run, false)[0].find("began; path KL") != std::string::npos);
+    CHECK(describe_run(run, false)[0].find("2.50 ± 0.10 over 2 updates of papa") != std::string::npos);
+    run = read(kLog);
+    CHECK_FALSE(run.lacks_reward());
+    CHECK(describe_run(run, true)[0].find("tuned: the trained reward rose") == 0);
   }
 
   TEST_CASE("runs without a monitor, logs without a line") {

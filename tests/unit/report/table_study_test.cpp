@@ -62,6 +62,43 @@ TEST_SUITE("table study") {
     CHECK(tsv.find("arm\talpha\tr\tr_half\tseed\tseed_half\trows\n") == 0);
   }
 
+  TEST_CASE("what has no place on a logarithmic axis is left out, and said") {
+    const auto figure_of = [](const std::string& text, const TableFigureOptions& o) {
+      return build_table_report(table_of(text), o, "").sections.at(0).figures.at(0);
+    };
+    const std::string runs = "x\ty\n0\t1\n0\t3\n0.1\t2\n10\t5\n";
+    const Figure log = figure_of(runs, {"x", {"y"}, "", false, true});
+    CHECK(log.panels[0].series[0].x == std::vector<double>{0.1, 10});
+    CHECK(log.caption.find("Not drawn: 1 mean whose x is not above 0") != std::string::npos);
+    CHECK(render_figure(log, false).find(">1</text>") != std::string::npos);  // a power of ten between the ends
+    CHECK(build_table_report(table_of(runs), {"x", {"y"}, "", false, true}, "").sections[0].tables[0].rows.size() == 3);
+    const Figure linear = figure_of(runs, {"x", {"y"}, "", false, false});
+    CHECK(linear.panels[0].series[0].x.size() == 3);
+    CHECK(linear.caption.find("Not drawn") == std::string::npos);
+    CHECK_THROWS_WITH_AS(figure_of("x\ty\n0\t1\n-1\t3\n", {"x", {"y"}, "", false, true}),
+                         doctest::Contains("--log-x: column 'y' has no number where 'x' is above 0"), Error);
+    // An interval that reaches below 0 is cut; its mean stays on the axis, which stays logarithmic.
+    const Figure marks = figure_of("by\tx\ty\na\t1\t1\na\t3\t1\nb\t100\t2\nb\t101\t2\n", {"x", {"y"}, "by", true, true});
+    REQUIRE(marks.panels[0].series.size() == 2);
+    CHECK(marks.panels[0].series[0].x_low[0] < 0);
+    CHECK(marks.caption.find("Bars that leave the plot are cut.") != std::string::npos);
+    CHECK(render_figure(marks, false).find(">10</text>") != std::string::npos);
+  }
+
+  TEST_CASE("bars that are cut are said to be; those of a single mean are whole") {
+    const auto figure_of = [](const std::string& text) {
+      return build_table_report(table_of(text), {"x", {"y"}, ""}, "").sections.at(0).figures.at(0);
+    };
+    const Figure single = figure_of("x\ty\n1\t0\n1\t10\n");  // half of the interval: 63.5
+    CHECK_FALSE(cuts_bars(single));
+    CHECK(single.caption.find("cut") == std::string::npos);
+    CHECK(render_figure(single, false).find(">−50</text>") != std::string::npos);
+    const Figure cut = figure_of("x\ty\n1\t0\n1\t10\n2\t6\n2\t6.1\n");
+    CHECK(cuts_bars(cut));
+    CHECK(cut.caption.find("Bars that leave the plot are cut.") != std::string::npos);
+    CHECK_FALSE(cuts_bars(figure_of("x\ty\n1\t0\n1\t0.1\n2\t6\n2\t6.1\n")));
+  }
+
   TEST_CASE("tables below one another, columns in any order") {
     const test::Scratch scratch;
     const std::string one = scratch / "one.tsv", two = scratch / "two.tsv", other = scratch / "other.tsv";
