@@ -34,6 +34,7 @@ struct Options {
 #include "core/signals.h"
 #include "core/text.h"
 #include "nn/precision.h"
+#include "rewards/class_reward.h"
 
 namespace {
 
@@ -96,6 +97,8 @@ int run(cli::Context& ctx, const Options& given) {
   plan["trained_parameters"] = trained;
   if (align::needs_density(o))
     plan["rollout_bytes"] = o.samples_per_epoch * (policy.steps() + 1) * policy.dimension() * 4;
+  io::Json about = align::describe_run(context, *method, monitor.get(), plan);
+  rewards::check_own_classes(about, model.class_names(), base.label());
   if (ctx.dry_run())
     return ctx.finish_dry_run(plan);
   if (plan.contains("updates_per_epoch")) {
@@ -118,7 +121,6 @@ int run(cli::Context& ctx, const Options& given) {
     inputs.emplace_back("feedback", *asking.answers);
   io::Manifest manifest = ctx.manifest("model", inputs);
   manifest.json()["config"].update({{"sampler_steps", o.sampler_steps}, {"batch_size", o.batch_size}});
-  io::Json about = align::describe_run(context, *method, monitor.get(), plan);
   io::Json identity{{"config", manifest.json().at("config")}, {"model", base.sha256()}, {"finetune", about}};
   if (asking.answers)
     identity.update({{"from", start.given_sha256}, {"answers", asking.answers->sha256()}});

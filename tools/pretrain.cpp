@@ -51,6 +51,7 @@ struct PretrainOptions {
 #include "core/sha256.h"
 #include "core/text.h"
 #include "diffusion/training_run.h"
+#include "io/class_names.h"
 #include "io/json_log.h"
 #include "nn/codec.h"
 #include "nn/denoiser_fit.h"
@@ -86,6 +87,7 @@ std::unique_ptr<nn::Denoiser> make_network(cli::Context& ctx, const PretrainOpti
   if (!(model.space == dataset.space())) {
     throw Error(Exit::kBadInput, where, cat("is a model of ", model.space.text(), ", the dataset holds ", dataset.space().text()));
   }
+  if (condition.num_classes > 0) io::check_same_classes(io::class_names(dataset), dataset.label(), io::class_names(model.manifest), where);
   process = diffusion::make_forward_process(model.schedule, o.training, dataset.space(), where);
   if (diffusion::process_was_set(was_set) && o.process.to_json() != process->schedule()) {
     throw Error(Exit::kUsage, "--init", "the noise schedule's options differ from this model's", "leave them out");
@@ -143,7 +145,6 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
     throw Error(Exit::kUsage, "--value-weight", "needs a value", "add --condition reward or value");
   }
   diffusion::Trainer trainer(*network, *process, rows, *codec, o.training, device, precision, condition.value, weight);
-
   io::Manifest manifest = ctx.manifest("model", inputs);
   if (ctx.dry_run()) {
     const int64_t parameters = network->parameter_count();
@@ -156,13 +157,12 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   }
   io::H5Writer output = ctx.create("model");  // claimed before the work starts
   const std::string checkpoint = nn::checkpoint_path(output.path());
-  io::Json identity{{"config", manifest.json().at("config")}};
+  io::Json identity{{"config", manifest.json().at("config")}, {"network", network->config()}};
   for (const auto& [name, input] : inputs) identity[name] = input.sha256();
   const bool finished = diffusion::run_training(trainer, {
       .checkpoint = checkpoint, .fingerprint = sha256_of(identity.dump()), .resume = o.resume, .force = o.common.force,
       .log = io::log_path(o.common.log, output.path()), .save_every_s = o.save_every, .time_limit_s = o.time_limit, .log_every = o.log_every});
   if (!finished) cli::stop_after_checkpoint(checkpoint);
-
   nn::write_denoiser(output, *network, &trainer.result());
   manifest.json()["space"] = space.to_json();
   if (num_classes > 0 && dataset.json().contains("classes")) manifest.json()["classes"] = dataset.json().at("classes");

@@ -62,10 +62,11 @@ void refuse_meaningless(cli::Context& ctx, const RewardTrainOptions& o) {
   rewards::check_uncertainty_options(o.training.uncertainty, classifier, [&ctx](const std::string& option) { return ctx.was_set(option); });
   rewards::check_noise_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   rewards::check_ridge_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
+  if (ctx.was_set("epochs") && o.training.steps > 0) throw Error(Exit::kUsage, "--epochs", "has no effect with --steps", "leave one of the two out");
   if (o.training.held_out > 0) return;
-  if (o.training.calibrate) throw Error(Exit::kUsage, "--calibrate", "needs held-out items", "set --held-out above 0");
-  if (ctx.was_set("evaluate-every")) throw Error(Exit::kUsage, "--evaluate-every", "needs held-out items", "set --held-out above 0");
-  if (o.training.patience > 0) throw Error(Exit::kUsage, "--patience", "needs held-out items", "set --held-out above 0");
+  for (const std::string option : {"calibrate", "evaluate-every", "patience"}) {
+    if (ctx.was_set(option)) throw Error(Exit::kUsage, "--" + option, "needs held-out items", "set --held-out above 0");
+  }
 }
 
 /// Steps until done, with log, progress and checkpoints.
@@ -135,7 +136,6 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
     return ctx.finish_dry_run({{"parameters", fit.parameter_count()}, {"train", chosen.split.train.size()}, {"held_out", held_out.size()},
                                {"steps", fit.total_steps()}, {"classes", labelled.classes}, {"network", fit.network()}, {"runs", fit.runs()}});
   }
-
   io::H5Writer output = ctx.create("reward");
   const std::string checkpoint_path = nn::checkpoint_path(output.path());
   io::Json identity{{"config", manifest.json().at("config")}, {"network", fit.network()}};

@@ -38,8 +38,9 @@ struct SampleOptions : plumb::diffusion::SamplingOptions {
 #include "diffusion/sampling.h"
 #include "diffusion/steering.h"
 #include "diffusion/value_condition.h"
+#include "io/class_names.h"
 #include "nn/data.h"
-#include "rewards/reward.h"
+#include "rewards/class_reward.h"
 
 namespace {
 
@@ -79,6 +80,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const std::unique_ptr<rewards::Reward> reward =
       o.steering.reward.empty() ? nullptr : rewards::make_reward(o.steering.reward, model.space, device, o.reward_timeout_s);
   const bool labelled = which != "none";  // the null class is no label
+  if (reward && labelled) rewards::check_own_classes(reward->describe(), io::class_names(model.manifest), source.label());
   const auto finished = [&reward, &codec, labelled](const at::Tensor& x0, const at::Tensor& label) {  // what score would say of them in a file
     return reward->score({codec->decode(x0), labelled ? label.to(at::kCPU) : at::Tensor()});
   };
@@ -99,7 +101,6 @@ int run(cli::Context& ctx, const SampleOptions& o) {
     guidance.emplace(network.function(), *process, model.schedule, soft, o.guidance, source.label());
   }
   const int64_t per_item = steering ? steering->per_item() : 1;  // rows written
-
   std::vector<std::pair<std::string, io::Manifest>> inputs{{"model", source}};
   if (network.base()) inputs.emplace_back("base", network.base()->manifest);
   io::Manifest manifest = ctx.manifest("samples", inputs);
@@ -120,7 +121,6 @@ int run(cli::Context& ctx, const SampleOptions& o) {
     plan["output_bytes"] = (end - begin) * per_item * (model.space.numel() * (model.space.stored_as_bytes() ? 1 : 4) + 16);
     return ctx.finish_dry_run(plan);
   }
-
   const at::NoGradGuard no_grad;
   install_stop_handlers();
   try {

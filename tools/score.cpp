@@ -37,8 +37,10 @@ struct ScoreOptions {
 
 #include "core/philox.h"
 #include "core/text.h"
+#include "io/class_names.h"
 #include "io/exporter.h"
 #include "nn/data.h"
+#include "rewards/class_reward.h"
 #include "rewards/expression.h"
 
 namespace {
@@ -108,7 +110,10 @@ int run(cli::Context& ctx, const ScoreOptions& o) {
   }
   rewards::RewardSet set(o.reward, space, device, o.timeout);
   std::vector<std::string> columns;
-  for (size_t i = 0; i < set.size(); ++i) columns.push_back(set.column(i));
+  for (size_t i = 0; i < set.size(); ++i) {
+    columns.push_back(set.column(i));
+    rewards::check_own_classes(set.describe(i), io::class_names(items), items.label());
+  }
   if (!o.sum.empty()) {
     if (std::find(columns.begin(), columns.end(), o.sum) != columns.end()) {
       throw Error(Exit::kUsage, "--sum", "a reward has the column '" + o.sum + "' already");

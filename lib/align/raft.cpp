@@ -55,6 +55,8 @@ class Raft final : public Method {
         steps_(context.policy.steps()),
         without_class_(context.policy.options().classes == std::vector<int64_t>{context.policy.num_classes()}) {
     context.policy.schedule();  // its loss is of noised samples: refuses a chain that is not Gaussian
+    if (!without_class_)
+      diffusion::check_label_drop(context.policy.network(), options_.raft.label_drop, "--raft.label-drop");
   }
 
   std::string name() const override { return "raft"; }

@@ -15,6 +15,7 @@ namespace plumb::diffusion {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
+constexpr int64_t kSliceElements = 1 << 22;  // of a table of every byte value of every pixel, made a slice of pixels at a time: 32 MiB
 
 /// E log p(x0 | z), z = sqrt(a) x0 + sqrt(1-a) eps with the eps given, [B] float64. Of the density: its mean over eps, in closed form.
 Tensor reconstruction(Decoder decoder, const Tensor& x0, const Tensor& eps, double a) {
@@ -23,9 +24,15 @@ Tensor reconstruction(Decoder decoder, const Tensor& x0, const Tensor& eps, doub
     case Decoder::kLetters:  // |z - sqrt(a) letter|^2 differs between letters by the product alone
       return ((z * (2 * std::sqrt(a) / (1 - a))).log_softmax(1) * (x > 0)).flatten(1).sum(1);
     case Decoder::kBytes: {
-      const Tensor values = at::arange(256, x.options()) / 127.5 - 1, own = ((x + 1) * 127.5).round().to(at::kLong).flatten(1);
-      const Tensor logits = -(z.flatten(1).unsqueeze(2) - std::sqrt(a) * values).square() / (2 * (1 - a));
-      return logits.log_softmax(2).gather(2, own.unsqueeze(2)).squeeze(2).sum(1);
+      const Tensor values = at::arange(256, x.options()) / 127.5 - 1, own = ((x + 1) * 127.5).round().to(at::kLong).flatten(1), noisy = z.flatten(1);
+      const int64_t elements = own.size(1), slice = std::max<int64_t>(1, kSliceElements / (256 * std::max<int64_t>(1, own.size(0))));
+      Tensor sum = at::zeros({x.size(0)}, x.options());
+      for (int64_t begin = 0; begin < elements; begin += slice) {
+        const int64_t end = std::min(begin + slice, elements);
+        const Tensor logits = -(noisy.slice(1, begin, end).unsqueeze(2) - std::sqrt(a) * values).square() / (2 * (1 - a));
+        sum += logits.log_softmax(2).gather(2, own.slice(1, begin, end).unsqueeze(2)).squeeze(2).sum(1);
+      }
+      return sum;
     }
     case Decoder::kDensity: break;
   }

@@ -72,6 +72,12 @@ nn::Condition training_condition(const Tensor& label, int64_t num_classes, doubl
   return condition;
 }
 
+void check_label_drop(const nn::Denoiser& denoiser, double label_drop, const std::string& option) {
+  const io::Json config = denoiser.config();
+  if (denoiser.num_classes() == 0 || label_drop == 0 || !config.is_object() || config.value("null_class", true)) return;
+  throw Error(Exit::kUsage, option, "the network has no class that stands for none, so no label can be dropped", option + " 0");
+}
+
 Tensor noised(const NoiseSchedule& schedule, const TrainingBatch& batch) { return schedule.add_noise(batch.x0, batch.eps, batch.t); }
 
 Tensor denoising_error(const Tensor& output, const NoiseSchedule& schedule, const TrainingBatch& batch) {
@@ -113,6 +119,7 @@ Trainer::Trainer(nn::Denoiser& denoiser, const ForwardProcess& process, nn::Shuf
     throw Error(Exit::kUsage, "--label-drop", cat(options.label_drop, " is too much for a class and a value, each of which goes alone and with the other"),
                 "at most 1/3");
   }
+  check_label_drop(denoiser, options.label_drop, "--label-drop");
   denoiser_.set_requires_grad(true);
   denoiser_.train(true);
 }

@@ -36,6 +36,9 @@ TrainingBatch make_training_batch(const Tensor& x0, const Tensor& label, int64_t
 nn::Condition training_condition(const Tensor& label, int64_t num_classes, double label_drop, uint64_t seed, int64_t first, at::Device device,
                                  const Tensor& value = {});
 
+/// Throws Error(kUsage) naming `option` if labels are to be dropped and the network has no class that stands for none.
+void check_label_drop(const nn::Denoiser& denoiser, double label_drop, const std::string& option);
+
 /// x_t of a batch, [B,*shape].
 Tensor noised(const NoiseSchedule& schedule, const TrainingBatch& batch);
 /// Mean squared error of a network's output at noised() against the schedule's target, one value an item: [B] float32.

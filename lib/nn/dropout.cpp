@@ -15,6 +15,10 @@ thread_local DropoutScope* current_scope = nullptr;
 DropoutScope::DropoutScope(uint64_t seed, const std::vector<int64_t>& items, uint32_t step) : outer_(current_scope) {
   random_.reserve(items.size());
   for (const int64_t item : items) random_.emplace_back(seed, Stream::kDropout, static_cast<uint64_t>(item), step);
+  if (!items.empty()) {
+    Philox own(seed, Stream::kDropout, static_cast<uint64_t>(items.front()), step);
+    at::manual_seed(uint64_t{own.next()} << 32 | own.next());
+  }
   current_scope = this;
 }
 

@@ -12,7 +12,8 @@ namespace plumb::nn {
 using at::Tensor;
 
 /// While one is alive on a thread, dropout layers in training mode take their masks from it: row i of each batch uses the
-/// draws of (seed, kDropout, items[i], step), layer after layer. Make one for each forward pass that trains.
+/// draws of (seed, kDropout, items[i], step), layer after layer. Random layers inside a TorchScript network draw from LibTorch's own
+/// generators, which it seeds by (seed, items[0], step). Make one for each forward pass that trains.
 class DropoutScope {
  public:
   DropoutScope(uint64_t seed, const std::vector<int64_t>& items, uint32_t step);

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "io/class_names.h"
 #include "rewards/network_reward.h"
 
 namespace plumb::rewards {
@@ -46,6 +47,7 @@ class ClassReward : public Reward {
     io::Json json{{"name", name_}, {"sha256", network_.sha256}, {"temperature", network_.temperature}};
     if (score_ != ClassScore::kMinusEntropy) {
       json["class"] = "label";
+      if (classes_.empty()) json["classes"] = network_.classes;
       if (classes_.size() == 1) json["class"] = name_of(classes_[0]);
       if (classes_.size() > 1) json["class"] = io::Json::array();
       for (size_t k = 0; classes_.size() > 1 && k < classes_.size(); ++k) json["class"].push_back(name_of(classes_[k]));
@@ -115,6 +117,15 @@ class ClassReward : public Reward {
 
 std::unique_ptr<Reward> make_class_reward(const RewardSpec& spec, ClassScore score) {
   return std::make_unique<ClassReward>(spec, score);
+}
+
+void check_own_classes(const io::Json& described, const std::vector<std::string>& names, const std::string& whose) {
+  if (described.is_object() && described.contains("classes") && described.value("class", io::Json()) == "label") {
+    io::check_same_classes(described.at("classes").get<std::vector<std::string>>(), "reward '" + described.value("name", "") + "'", names, whose);
+  }
+  for (const io::Json& part : described) {
+    if (part.is_structured()) check_own_classes(part, names, whose);
+  }
 }
 
 }  // namespace plumb::rewards

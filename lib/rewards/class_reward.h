@@ -15,4 +15,8 @@ enum class ClassScore {
 /// comes with the program. p = softmax(logits / T) with the temperature T that the classifier was calibrated to.
 std::unique_ptr<Reward> make_class_reward(const RewardSpec& spec, ClassScore score);
 
+/// For rewards of each item's own label, wherever they are in what Reward::describe() or RewardSet::describe() gave (`described`, or JSON
+/// that holds it): throws Error(kBadInput) if the classifier calls a class otherwise than `names`, those of the items, which `whose` has.
+void check_own_classes(const io::Json& described, const std::vector<std::string>& names, const std::string& whose);
+
 }  // namespace plumb::rewards

@@ -20,6 +20,7 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_char(char c) { return is_letter(c) || is_digit(c) || c == '_' || c == '-'; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_argument_end(char c) { return c == '+' || c == '*' || c == '(' || c == ')'; }
 
 /// Length of a leading "COLUMN=", 0 if there is none: '=' is reached through name characters and '.' alone.
 size_t column_length(const std::string& text) {
@@ -150,7 +151,7 @@ class ExpressionParser {
       return inside;
     }
     const size_t begin = at_;
-    while (at_ < text_.size() && !is_blank(text_[at_]) && std::string("+*()").find(text_[at_]) == std::string::npos) ++at_;
+    while (at_ < text_.size() && !is_blank(text_[at_]) && !is_argument_end(text_[at_])) ++at_;
     return text_.substr(begin, at_ - begin);
   }
 
@@ -339,22 +340,26 @@ std::unique_ptr<Reward> make_reward(const std::string& expression, const io::Spa
 
 namespace {
 
-/// Files by their names alone, so that a column is called the same wherever the file lies: a/b:c/d.h5,3*2 -> a/b:d.h5,3*2
+/// Files by their names alone, so that a column is called the same wherever the file lies: (a/b:c/d.h5,3)/2 -> (a/b:d.h5,3)/2. A file's
+/// name ends where the parser ends a reward's argument, and at a ','.
 std::string without_folders(const std::string& text) {
   std::string result;
-  bool argument = false;  // between a reward's ':' and the space, ',' or '*' that ends its file's name
-  size_t begin = 0;       // where the file's name begins in result
-  for (const char c : text) {
-    if (argument && c == '/') {
+  bool path = false;   // behind a reward's ':'
+  char quote = 0;      // around it, if any
+  size_t begin = 0;    // where the file's name begins in result
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (path && c == '/') {
       result.resize(begin);
       continue;
     }
-    if (c == ' ' || c == ',' || c == '*') argument = false;
+    if (c == ',' || (quote ? c == quote : is_blank(c) || is_argument_end(c))) path = false;
     result += c;
-    if (c == ':') {
-      argument = true;
-      begin = result.size();
-    }
+    if (c != ':') continue;
+    path = true;
+    quote = i + 1 < text.size() && (text[i + 1] == '\'' || text[i + 1] == '"') ? text[++i] : '\0';
+    if (quote) result += quote;
+    begin = result.size();
   }
   return result;
 }

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "io/class_names.h"
 #include "io/exporter.h"
 #include "nn/data.h"
 
@@ -32,10 +33,8 @@ LabelledItems read_classes(const io::Manifest& dataset) {
   labelled.target = read_column(file, "label", at::kLong, dataset.count());
   if (dataset.count() < 1) throw Error(Exit::kBadInput, dataset.label(), "holds no items");
   const int64_t low = labelled.target.min().item<int64_t>(), high = labelled.target.max().item<int64_t>();
-  const auto classes = dataset.json().find("classes");
-  if (classes != dataset.json().end() && classes->is_array()) {
-    for (const io::Json& name : *classes) labelled.classes.push_back(name.is_string() ? name.get<std::string>() : name.dump());
-  } else {
+  labelled.classes = io::class_names(dataset);
+  if (!dataset.json().contains("classes")) {
     for (int64_t k = 0; k <= std::min<int64_t>(high, 65535); ++k) labelled.classes.push_back(std::to_string(k));
   }
   const auto count = static_cast<int64_t>(labelled.classes.size());
@@ -93,6 +92,7 @@ LabelledItems read_labelled(const io::Manifest& source, bool classifier, const s
 void check_same_labels(const LabelledItems& train, const LabelledItems& test) {
   const io::Space a = train.items.space(), b = test.items.space();
   if (!(a == b)) throw Error(Exit::kBadInput, test.items.label(), "holds " + b.text() + ", the training items are " + a.text());
+  io::check_same_classes(test.classes, test.items.label(), train.classes, train.items.label());
   const auto classes = static_cast<int64_t>(train.classes.size());
   if (classes > 0 && test.target.max().item<int64_t>() >= classes) {
     throw Error(Exit::kBadInput, test.items.label(), cat("has class ", test.target.max().item<int64_t>(), ", the training items have ", classes, " classes"));

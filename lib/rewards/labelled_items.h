@@ -24,7 +24,7 @@ struct LabelledItems {
 /// finite, and Error(kUsage) naming the columns there are.
 LabelledItems read_labelled(const io::Manifest& source, bool classifier, const std::string& target);
 
-/// Throws Error(kBadInput) unless `test` has the same space and, for a classifier, no other classes than `train`.
+/// Throws Error(kBadInput) unless `test` has the same space and, for a classifier, no other classes than `train`, by the same names.
 void check_same_labels(const LabelledItems& train, const LabelledItems& test);
 
 }  // namespace plumb::rewards

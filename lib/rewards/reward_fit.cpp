@@ -55,7 +55,7 @@ Estimate FittedReward::estimate(const ItemRows& items, const nn::Codec& codec, c
 
 RewardFit::RewardFit(io::Json network, std::string where, const ItemRows& items, const nn::Codec& codec, Tensor target, Split split,
                      const RewardTrainingOptions& options, at::Device device)
-    : network_(std::move(network)), where_(std::move(where)), items_(items), codec_(codec), target_(std::move(target)), split_(std::move(split)),
+    : asked_(std::move(network)), network_(asked_), where_(std::move(where)), items_(items), codec_(codec), target_(std::move(target)), split_(std::move(split)),
       options_(options), device_(device) {
   const UncertaintyOptions& uncertainty = options_.uncertainty;
   const std::string& type = uncertainty.type;
@@ -94,9 +94,9 @@ TargetScale RewardFit::scale_of(const Split& split) const {
 std::unique_ptr<nn::Predictor> RewardFit::make_network(const Run& run) const {
   std::unique_ptr<nn::Predictor> network;
   if (run.member >= 0) {
-    network = make_member(network_, where_, options_.uncertainty.prior_scale, options_.seed, run.member);
+    network = make_member(asked_, where_, options_.uncertainty.prior_scale, options_.seed, run.member);
   } else {
-    network = nn::make_predictor(network_, where_);
+    network = nn::make_predictor(asked_, where_);
     if (network->config().at("type") != "torchscript") nn::initialise(*network, options_.seed);
   }
   network->to(device_);

@@ -58,7 +58,7 @@ class RewardFit {
   FittedReward assemble(bool choosing, UncertaintyOptions settings);
   void choose(UncertaintyOptions& settings);
 
-  io::Json network_;
+  io::Json asked_, network_;          // what each network is made from, a path among it; what the first of them says of itself
   std::string where_;
   const ItemRows& items_;
   const nn::Codec& codec_;

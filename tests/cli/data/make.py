@@ -11,6 +11,7 @@
   unet      unet/                a diffusers folder with two tensors, float32
   sequences dna.h5 rna.h5 pep.h5  datasets of 64 sequences of 16 letters, written as HDF5 byte by byte: DNA and RNA of 2 classes (more A, more G)
             with values (share of G), a peptide alphabet of 5 letters without labels
+  dropout   dropout.pt           a TorchScript network [B,1,8,8] -> [B,2] that zeroes half of its inputs while it learns
   tiny      tiny.json            a small UNet for the 4x4 images, and unfit.json, that is too deep for them
   bad       bad/*.h5 *.json      foreign, empty, truncated, newer, NaN; needs good.h5
 SPDX-License-Identifier: Apache-2.0
@@ -92,6 +93,17 @@ def unet():
     text += b" " * (-len(text) % 8)
     pathlib.Path("unet/diffusion_pytorch_model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
     pathlib.Path("unet/scheduler_config.json").write_text(json.dumps({"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear"}))
+
+
+def dropout():
+    source = pathlib.Path(os.environ["PLUMB_SOURCE_DIR"], "tests/unit/rewards/data/logits.pt")
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile("dropout.pt", "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name.endswith("code/__torch__.py"):
+                data = data.replace(b"torch.flatten(x, 1)", b"torch.dropout(torch.flatten(torch.slice(torch.slice(x, 2, 0, 6), 3, 0, 6), 1), 0.5, self.training)")
+            if not name.endswith("debug_pkl"):
+                new.writestr(name, data)
 
 
 def tiny():
@@ -189,4 +201,4 @@ def bad():
 if __name__ == "__main__":
     for what in sys.argv[1:]:
         {"idx": idx, "patches": patches, "vectors": vectors, "far": far, "few": few, "plane": plane, "heaps": heaps, "sequences": sequences, "unet": unet,
-         "tiny": tiny, "bad": bad}[what]()
+         "tiny": tiny, "dropout": dropout, "bad": bad}[what]()

@@ -92,6 +92,17 @@ TEST_CASE("bytes: two grey values that alternate") {
   CHECK(bound[0].item<double>() > bound[1].item<double>() + 0.9);
 }
 
+TEST_CASE("bytes: a large batch is taken a slice of pixels at a time, and is worth what its items are one by one") {
+  const NoiseSchedule schedule(kCosine);
+  Standard denoiser(schedule);
+  const Tensor x0 = (at::arange(64 * 28 * 28, at::kDouble).remainder(251) / 127.5 - 1).to(at::kFloat).reshape({64, 1, 28, 28});
+  const Tensor together = variational_bound(denoiser, schedule, x0, {}, Decoder::kBytes, 2, 3);
+  for (const int64_t i : {0, 63}) {
+    const Tensor alone = variational_bound(denoiser, schedule, x0.narrow(0, i, 1), {}, Decoder::kBytes, 2, 3);
+    CHECK(together[i].item<double>() == doctest::Approx(alone.item<double>()).epsilon(1e-10));
+  }
+}
+
 TEST_CASE("noise levels even in log SNR, and a schedule where the bound is not finite") {
   const NoiseSchedule schedule(kCosine);
   const std::vector<int64_t> times = even_log_snr(schedule, 16);

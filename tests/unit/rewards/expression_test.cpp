@@ -83,6 +83,9 @@ TEST_CASE("expression: what is stored under which name") {
   CHECK(reward_dataset_name(" a*2+b ") == "a*2+b");
   CHECK(reward_dataset_name("class-logp:runs/c.h5,3") == "class-logp:c.h5,3");
   CHECK(reward_dataset_name("class-logp:/a/b/c.h5*2+brightness/3") == "class-logp:c.h5*2+brightness_3");
+  CHECK(reward_dataset_name("(learned:m/r.h5)/2") == "(learned:r.h5)_2");   // the path ends where the argument does
+  CHECK(reward_dataset_name("learned:m/r.h5+brightness/2") == "learned:r.h5+brightness_2");
+  CHECK(reward_dataset_name("learned:'my m/r.h5'/4") == "learned:'r.h5'_4");
   CHECK(reward_dataset_name("kB=jpeg-incompressibility/2") == "kB");
   CHECK(reward_dataset_name("exec:A=1 ./x") == "exec:A=1 ._x");  // '=' after ':' names nothing
   CHECK(Expression::parse("kB=jpeg-incompressibility").column() == "kB");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "artefacts.h"
@@ -164,16 +165,33 @@ TEST_CASE("training: a regressor learns raw rewards") {
   CHECK(quality["count"].get<size_t>() == run.split.held_out.size());
 }
 
-TEST_CASE("training: early stopping keeps the best weights") {
+TEST_CASE("training: stops when the held-out loss has not improved, and keeps the best weights, not the last") {
   const Toy toy(60);
-  RewardTrainingOptions options = quick("classifier");
-  options.lr = 0;  // nothing changes: the first evaluation stays the best
+  RewardTrainingOptions options = quick("regressor");
+  options.lr = 0.1;  // too much: the held-out loss goes up and down
+  options.steps = 500;
   options.patience = 2;
   Run run(toy, options);
-  while (!run.trainer->done()) run.trainer->step();
+  std::map<int64_t, std::pair<double, nn::NamedTensors>> evaluated;
+  while (!run.trainer->done()) {
+    const RewardTrainingRecord record = run.trainer->step();
+    if (std::isnan(record.held_out_loss)) continue;
+    auto& [loss, weights] = evaluated[record.step];
+    loss = record.held_out_loss;
+    for (const auto& [name, tensor] : run.predictor->state()) weights.emplace_back(name, tensor.detach().clone());
+  }
+  const int64_t best = run.trainer->best_step(), last = run.trainer->steps_done();
   CHECK(run.trainer->stopped_early());
-  CHECK(run.trainer->steps_done() == 30);
-  CHECK(run.trainer->best_step() == 10);
+  CHECK(last == best + 20);
+  for (const auto& [step, evaluation] : evaluated) CHECK(evaluation.first >= evaluated.at(best).first);
+  run.trainer->use_best();
+  const nn::NamedTensors kept = run.predictor->state();
+  bool differs = false;
+  for (size_t i = 0; i < kept.size(); ++i) {
+    CHECK(at::equal(kept[i].second, evaluated.at(best).second[i].second));
+    differs = differs || !at::equal(kept[i].second, evaluated.at(last).second[i].second);
+  }
+  CHECK(differs);
 }
 
 TEST_CASE("training: a resumed run equals the uninterrupted one, bit for bit") {
