@@ -239,9 +239,13 @@ std::optional<AnswerSession> session_of(const std::string& path) {
 std::vector<LoggedAnswer> read_answers(const std::string& path, Mode mode, const std::string& samples) {
   std::vector<LoggedAnswer> answers;
   int64_t number = 0, of_others = 0, last_of_others = 0;
+  size_t begin = 0;  // of the record that a line belongs to: questions are numbered in each
   io::for_each_jsonl(path, [&](const io::Json& line) {
     const std::string where = cat(path, ": line ", ++number), kind = text_of(line, "kind"), of = text_of(line, "samples");
-    if (kind == "session") return;
+    if (kind == "session") {
+      begin = answers.size();
+      return;
+    }
     if (!of.empty() && of != samples) {
       ++of_others;
       last_of_others = number;
@@ -250,7 +254,8 @@ std::vector<LoggedAnswer> read_answers(const std::string& path, Mode mode, const
     if (kind == "undo") {
       const int64_t to = whole(line, "question", where);
       const std::string rater = text_of(line, "rater");
-      std::erase_if(answers, [&](const LoggedAnswer& a) { return a.rater == rater && a.question >= to; });
+      const auto taken_back = [&](const LoggedAnswer& a) { return a.rater == rater && a.question >= to; };
+      answers.erase(std::remove_if(answers.begin() + static_cast<std::ptrdiff_t>(begin), answers.end(), taken_back), answers.end());
       return;
     }
     if (!kind.empty() && kind != kind_of(mode)) throw Error(Exit::kBadInput, where, "is of kind '" + kind + "', should be " + kind_of(mode));

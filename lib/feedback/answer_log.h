@@ -15,6 +15,7 @@ class AnswerSink {
   virtual ~AnswerSink() = default;
   virtual int64_t next() const = 0;       ///< the first question without an answer
   virtual bool can_undo() const = 0;
+  virtual bool ready() { return true; }   ///< false: what undo() took back is not known yet, nor is next()
   /// Makes the answers to questions next(), next() + 1, ... durable before it returns. `items`: those of each.
   virtual void put(const std::vector<std::vector<int64_t>>& items, const Reply& reply) = 0;
   /// Takes back the last screen, by a record of its own: nothing is erased.

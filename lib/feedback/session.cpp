@@ -126,9 +126,12 @@ End ask_all(QuestionSource& source, Asker& asker, AnswerSink& sink, int64_t per_
   const int64_t most = asker.is_person() && source.mode() == Mode::kSingle ? std::min(per_screen, kMostShown) : 1;
   while (sink.next() < source.total()) {
     if (stop_requested()) return End::kStopped;
+    const bool known = sink.ready();
     const int64_t first = sink.next();
-    while (!source.ready(first)) {
-      if (!asker.idle("Waiting for the next questions.", 0.25)) return stop_requested() ? End::kStopped : End::kQuit;
+    if (!known || !source.ready(first)) {
+      const char* const why = known ? "Waiting for the next questions." : "Waiting for the other side to take the last screen back.";
+      if (!asker.idle(why, 0.25)) return stop_requested() ? End::kStopped : End::kQuit;
+      continue;
     }
     const Reply reply = asker.ask(source, first, screen_size(source, first, most), sink.can_undo());
     if (reply.what == Reply::What::kQuit) return End::kQuit;

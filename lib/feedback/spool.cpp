@@ -78,17 +78,23 @@ Question SpoolQuestions::question(int64_t index) {
   return question_from_json(parsed(path), path);
 }
 
-SpoolAnswers::SpoolAnswers(std::string folder, SpoolSession session) : folder_(std::move(folder)), session_(std::move(session)) {
-  const auto events = waiting_events(folder_, session_.id);  // first these: what is taken meanwhile shows in the session
-  if (const auto now = read_session(folder_)) session_.next = now->next;
-  next_ = session_.next;
-  for (const auto& [number, path] : events) {
-    io::Json event;
+SpoolAnswers::SpoolAnswers(std::string folder, SpoolSession session) : folder_(std::move(folder)), session_(std::move(session)) { catch_up(); }
+
+void SpoolAnswers::catch_up() {
+  std::vector<io::Json> events;  // first these: what is taken meanwhile shows in the session
+  for (const auto& [number, path] : waiting_events(folder_, session_.id)) {
     try {
-      event = parsed(path);
+      events.push_back(parsed(path));
     } catch (const Error&) {
       continue;  // taken between the listing and now
     }
+  }
+  if (const auto now = read_session(folder_)) session_.next = now->next;
+  next_ = session_.next;
+  undoing_ = false;
+  for (const io::Json& event : events) {
+    undoing_ = event.contains("undo");
+    if (undoing_) return;  // what stands behind it answers questions that will be others
     if (event.contains("first") && event["first"] == next_) next_ += static_cast<int64_t>(event.value("answers", io::Json::array()).size());
   }
 }
@@ -117,13 +123,12 @@ void SpoolAnswers::put(const std::vector<std::vector<int64_t>>& items, const Rep
 
 void SpoolAnswers::undo() {
   send({{"undo", next_}});
-  while (!stop_requested()) {
-    if (waiting_events(folder_, session_.id).empty()) {
-      if (const auto now = read_session(folder_)) next_ = now->next;
-      return;
-    }
-    ::usleep(static_cast<useconds_t>(kPollSeconds * 1e6));
-  }
+  undoing_ = true;
+}
+
+bool SpoolAnswers::ready() {
+  if (undoing_) catch_up();
+  return !undoing_;
 }
 
 void SpoolAnswers::quit() { send({{"quit", true}}); }
@@ -150,9 +155,10 @@ bool serve_spool(const std::string& folder, Asker& asker, const std::function<in
     if (end == End::kQuit) answers.quit();
     if (end != End::kAll) return false;
     served = session->id;
-    while (once) {  // until the other side has taken them
+    while (once) {  // until the other side has taken them; it may not have taken all, and asks again
       const auto now = read_session(folder);
       if (!now || now->id != served || now->state == "done") return true;
+      if (SpoolAnswers(folder, *now).next() < now->total) break;
       if (!asker.idle("All answered.", kPollSeconds)) return false;
     }
   }

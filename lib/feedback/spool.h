@@ -57,16 +57,19 @@ class SpoolAnswers : public AnswerSink {
   SpoolAnswers(std::string folder, SpoolSession session);
   int64_t next() const override { return next_; }
   bool can_undo() const override { return next_ > 0; }
+  /// Whether no undo waits: which screen was the last, the other side knows, and it may be away.
+  bool ready() override;
   void put(const std::vector<std::vector<int64_t>>& items, const Reply& reply) override;
-  /// Waits until the other side has taken it: which screen was the last, it knows.
   void undo() override;
   void quit();
 
  private:
+  void catch_up();
   void send(const io::Json& event);
   std::string folder_;
   SpoolSession session_;
   int64_t next_ = 0;
+  bool undoing_ = false;
 };
 
 /// Serves the sessions of a folder, one after the other, until the person quits, a stop is asked for, or, with `once`, the first is

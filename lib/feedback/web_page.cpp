@@ -145,6 +145,7 @@ function numbersNode(values) {
   if (values.length > 64) box.append(node('span', 'more', '… and ' + (values.length - 64) + ' more'));
   return box;
 }
+const leave = (button, click) => { if (click.detail) button.blur(); };   // of the mouse: Enter behind it is still Next; of the keyboard: the place stays
 function tileNode(tile, place, clickable) {
   const box = node(clickable ? 'button' : 'div', 'tile');
   if (tile.prompt) box.append(node('div', 'prompt', tile.prompt));
@@ -154,7 +155,7 @@ function tileNode(tile, place, clickable) {
   if (clickable) foot.append(node('kbd', '', place));
   foot.append(node('span', 'mark'));
   box.append(foot);
-  if (clickable) box.onclick = () => press(String(place));
+  if (clickable) box.onclick = e => { leave(box, e); press(String(place)); };
   return box;
 }
 
@@ -210,7 +211,7 @@ function draw() {
   });
 }
 function button(key, label, action, main, off) {
-  const b = node('button', main ? 'main' : ''); b.append(node('kbd', '', key), label); b.disabled = !!off; b.onclick = () => { action(); b.blur(); }; return b;
+  const b = node('button', main ? 'main' : ''); b.append(node('kbd', '', key), label); b.disabled = !!off; b.onclick = e => { leave(b, e); action(); }; return b;
 }
 function drawKeys() {
   const keys = [], asking = state.status === 'ask', over = ['done', 'saved'].includes(state.status);
@@ -264,6 +265,7 @@ document.addEventListener('keydown', e => {
   const key = e.key.length === 1 ? e.key.toLowerCase() : e.key;
   if (!/^([0-9szq?]|Enter|Arrow(Left|Right|Up|Down))$/.test(key)) return;
   if (e.key.startsWith('Arrow') && (!state || state.mode !== 'pairs')) return;
+  if (key === 'Enter' && document.activeElement.closest('button')) { if (e.repeat) e.preventDefault(); return; }   // that button's own
   e.preventDefault();
   if (!e.repeat) press(key);
 });

@@ -5,7 +5,8 @@
 # by make (share/make/experiment.mk) or Slurm (share/slurm/experiment.sbatch). A file appears only when it is whole, so that the same
 # command goes on where it was. The script sets
 #
-#   settings="STEPS COUNT"        names of variables that all cells of a folder have in common: written there, and not mixed with others
+#   settings="STEPS COUNT"        names of variables that all cells of a folder have in common: written there by the whole script and by --base,
+#                                 and not mixed with others by any of them
 #   export SEEDS $settings        these, and what else a cell reads
 #   folders="models cells"        made in the output folder
 #   preparing="data and rewards"  what prepare makes, in words
@@ -27,6 +28,15 @@ self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 share=$(cd "$(dirname "$0")/.." && pwd)
 experiment=$(basename "$0" .sh)
 folder=runs/$experiment
+
+# absolute VARIABLES...: the paths in them, where they are not empty, seen from the root: cells run in the output folder.
+absolute() {
+  for variable in "$@"; do
+    eval "path=\${$variable-}"
+    case $path in /* | '') ;; *) eval "$variable=\$PWD/\$path" ;; esac
+  done
+}
+absolute PLUMB_BIN PLUMB_FASHION_MNIST
 PATH="${PLUMB_BIN:-$share/../build/bin:$share/../../libexec/plumb}:$PATH"   # built here, or installed
 
 # step WORDS...: says what happens now.
@@ -34,6 +44,9 @@ step() { echo "$experiment: $*" >&2; }
 
 # quietly COMMAND...: a command without its progress and manifest.
 quietly() { "$@" -q >/dev/null; }
+
+# quoted ARGUMENT: it as a reward takes it, between quotes where a character of it would end it there: learned:$(quoted "$file").
+quoted() { case $1 in *"'"*) printf '"%s"\n' "$1" ;; *[[:space:]+*\(\)\"]*) printf "'%s'\n" "$1" ;; *) printf '%s\n' "$1" ;; esac; }
 
 # --- tables in the script ---
 
@@ -65,6 +78,11 @@ gathered() { printf '%s\n' "$1"; cat rows/*.tsv; }
 summary() {
   awk -F'\t' -v OFS='\t' -v keys="$2" -v columns="$3" '
     BEGIN { nk = split(keys, k, ","); nc = split(columns, c, ","); split("12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262", t, " ") }
+    function t95(df,    z) {   # beyond the table Cornish and Fisher
+      z = 1.959963984540054
+      return df in t ? t[df] : z + (z ^ 3 + z) / (4 * df) + (5 * z ^ 5 + 16 * z ^ 3 + 3 * z) / (96 * df ^ 2) + \
+        (3 * z ^ 7 + 19 * z ^ 5 + 17 * z ^ 3 - 15 * z) / (384 * df ^ 3)
+    }
     FILENAME == ARGV[1] { id = $1; for (i = 2; i <= nk; i++) id = id "\t" $i; for (i = 1; i <= nc; i++) pilot[id, i] = $(nk + i); next }
     FNR == 1 { head = ""; for (i = 1; i <= nk; i++) head = head (i > 1 ? OFS : "") $k[i]; head = head OFS "runs"
       for (i = 1; i <= nc; i++) head = head OFS $c[i] OFS "+-" OFS "pilot " $c[i]; print head; next }
@@ -73,7 +91,7 @@ summary() {
     END { for (j = 1; j <= m; j++) { id = order[j]; out = id OFS runs[id]
       for (i = 1; i <= nc; i++) { size = n[id, i]; if (!size) { out = out OFS "-" OFS "" OFS pilot[id, i]; continue }
         mean = s[id, i] / size; var = size > 1 ? (q[id, i] - size * mean * mean) / (size - 1) : 0; if (var < 0) var = 0
-        half = size > 1 ? sprintf("%.3f", (size > 10 ? 2 : t[size - 1]) * sqrt(var / size)) : ""
+        half = size > 1 ? sprintf("%.3f", t95(size - 1) * sqrt(var / size)) : ""
         out = out OFS sprintf("%.3f", mean) OFS half OFS pilot[id, i] }
       print out } }' "$4" "$1"
 }
@@ -118,9 +136,9 @@ entered() { :; }
 study() {
   case ${1-} in
     --cells) cells; return ;;
-    --base) enter "${2-}"; prepare; return ;;
-    --cell) shift; words=; while [ $# -gt 1 ]; do words="$words $1"; shift; done; enter "$1"; cell $words; return ;;
-    --page) enter "${2-}"; page; return ;;
+    --base) enter "${2-}"; same_settings; prepare; return ;;
+    --cell) shift; words=; while [ $# -gt 1 ]; do words="$words $1"; shift; done; enter "$1"; no_other_settings; cell $words; return ;;
+    --page) enter "${2-}"; no_other_settings; page; return ;;
     -*) echo "$experiment: unknown option '$1': see the head of $0" >&2; exit 2 ;;
   esac
   enter "${1-}"
@@ -136,13 +154,19 @@ study() {
   page
 }
 
-# same_settings: writes the settings down, joined by |; ends the script if the folder has cells of others.
+# same_settings: writes the settings down, joined by |; ends the script if the folder has cells of others. no_other_settings: the latter alone; a
+# folder that neither the whole script nor --base made says nothing of its cells.
 same_settings() {
   now=$(for variable in $settings; do eval "printf '|%s' \"\$$variable\""; done)
   now=${now#|}
-  [ -e settings ] || echo "$now" >settings
+  if ! [ -e settings ]; then  # whole at once, and the first to come: others may be doing the same
+    printf '%s\n' "$now" >"settings.$$"
+    ln "settings.$$" settings 2>/dev/null || true
+    rm "settings.$$"
+  fi
   [ "$(cat settings)" = "$now" ] || { step "$PWD holds cells of other settings: $(cat settings)"; exit 2; }
 }
+no_other_settings() { [ ! -e settings ] || same_settings; }
 
 # --- offline design: methods that raise a reward, which was fitted to few labels below a quantile of the truth (fly-dna.sh, tfbind8.sh) ---
 #

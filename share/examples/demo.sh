@@ -11,7 +11,9 @@ out=${1:-runs/demo}
 mkdir -p "$out"
 cd "$out"
 reward=jpeg-incompressibility
-gold="class-logp:$models/fashion-mnist-classifier.h5"
+classifier=$models/fashion-mnist-classifier.h5
+case $classifier in *[[:space:]+*\(\)]*) classifier="'$classifier'" ;; esac   # a reward's argument would end there
+gold="class-logp:$classifier"
 step() { echo "demo: $*" >&2; }
 
 step "1/5 real images to compare with"

@@ -49,10 +49,9 @@ settings="MODEL PRETRAIN QUANTILE LABELS NOISE ALPHA SCALE UPDATES SAMPLES KEPT 
 export SEEDS DATA DEVICE $settings
 folders="cells rewards"
 preparing="real windows, and the rewards"
-case $DATA in /*) ;; *) DATA=$PWD/$DATA ;; esac
-case $MODEL in /* | "") ;; *) MODEL=$PWD/$MODEL ;; esac
+absolute DATA MODEL
 motifs=$DATA/fly.jaspar
-truth="pwm:$motifs,vfl + pwm:$motifs,Trl + pwm:$motifs,bcd"
+truth="pwm:$(quoted "$motifs,vfl") + pwm:$(quoted "$motifs,Trl") + pwm:$(quoted "$motifs,bcd")"
 
 # The windows with their true reward, and the best of them, which designs are compared with.
 base() {
@@ -82,7 +81,7 @@ draw() {
   shift 3
   sample --model "$model" -n "$COUNT" --seed "$seed" --sampler ddpm --variance beta --steps "$STEPS" --device "$DEVICE" "$@" -j 1 -q -o "cells/$name-$seed-samples.h5" --force |
     score --reward "truth=$truth" --reward "predicted=learned:rewards/bonus-$seed.h5" --reward "uncertainty=uncertainty:rewards/bonus-$seed.h5" \
-      --reward "loglik=likelihood:$MODEL,steps=32" --device "$DEVICE" -j 1 -q -o "cells/$name-$seed-scores.h5" --force |
+      --reward "loglik=likelihood:$(quoted "$MODEL,steps=32")" --device "$DEVICE" -j 1 -q -o "cells/$name-$seed-scores.h5" --force |
     diversity --metric sequences --reference best.h5 -j 1 -q >"cells/$name-$seed.json.part"
   mv "cells/$name-$seed.json.part" "cells/$name-$seed.json"
 }

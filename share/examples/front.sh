@@ -15,10 +15,10 @@
 set -eu
 . "$(dirname "$0")/common.sh"
 
-# name    expression                                        what else sample and finetune are told
+# name    expression, evaluated where it is used            what else sample and finetune are told
 rewards() {
-  entries <<ROWS
-shoes     class-logp:$classifier,5,7,9                      --class none    # sandal, sneaker or boot, from a model asked for nothing
+  entries <<'ROWS'
+shoes     "class-logp:$shoes"                               --class none    # sandal, sneaker or boot, from a model asked for nothing
 detail    jpeg-incompressibility
 ROWS
 }
@@ -67,7 +67,7 @@ export SEEDS $settings
 folders="models samples scores features points"
 preparing="real images and the shipped model"
 model=$share/models/fashion-mnist.h5
-classifier=$share/models/fashion-mnist-classifier.h5
+shoes=$(quoted "$share/models/fashion-mnist-classifier.h5,5,7,9")
 data=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 
 # Real images that recall, coverage and the spectra are measured against, and their features.
@@ -83,13 +83,13 @@ measure() {
   shift 3
   [ ! -e "points/$point.json" ] || return 0
   sample --model "$from" -n "$COUNT" --seed 7 $SAMPLER "$@" -j 1 -q -o "samples/$point.h5" --force |
-    score --reward "$(entry rewards "$trained" | sed 's/ .*//')" $(others "$trained") -j 1 -q -o "scores/$point.h5" --force |
+    eval "score $(asked "$trained")" -j 1 -q -o '"scores/$point.h5"' --force |
     diversity --metric vendi --metric pairwise --metric spectral --no-per-class --reference real-features.h5 --bootstrap 20 \
       --save-features "features/$point.h5" --force -j 1 -q |
     evaluate-fid --metric fid --metric prdc --reference real-features.h5 -j 1 -q -o "points/$point.json" --force >/dev/null
 }
-# The rewards that are not trained, to see what becomes of them.
-others() { rewards | awk -v own="$1" '$1 != own { print "--reward " $2 }'; }
+# asked REWARD: options of score, to be evaluated: that reward, and those that are not trained, to see what becomes of them.
+asked() { rewards | awk -v own="$1" '$1 == own { first = " --reward " $2; next } { rest = rest " --reward " $2 } END { print first rest }'; }
 
 base() { measure "$1" "$1-base" "$model" $(entry rewards "$1" | sed 's/^[^ ]* *//'); }
 
@@ -99,7 +99,7 @@ cell() {
   name=$reward-$training-$seed
   options=$(entry trainings "$training")
   [ -n "$options" ] || { step "no training '$training'"; return 2; }
-  set -- $(entry rewards "$reward")
+  eval "set -- $(entry rewards "$reward")"
   [ $# -gt 0 ] || { step "no reward '$reward'"; return 2; }
   expression=$1
   shift

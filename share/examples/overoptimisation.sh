@@ -109,5 +109,5 @@ page() {
 cells() { entry_cells methods; }
 prepare() { for seed in $SEEDS; do proxy "$seed"; done; }
 
-case ${1-} in --proxy) enter "$3"; proxy "$2"; exit ;; esac
+case ${1-} in --proxy) enter "$3"; same_settings; proxy "$2"; exit ;; esac
 study "$@"

@@ -86,13 +86,14 @@ MODEL=${MODEL:-$share/models/fashion-mnist.h5}
 CLASSIFIER=${CLASSIFIER:-}         # of the simulated user; empty: the shipped one
 DATA=${DATA:-}                     # images of an IDX file; empty: Fashion-MNIST's training set
 LABELS=${LABELS:-20000}            # of these, for the second classifier
+absolute MODEL CLASSIFIER DATA
 
 settings="ROUNDS EVERY PER_ROUND STEPS LEVELS BATCH LR COUNT SAMPLER LIKED MODEL CLASSIFIER DATA LABELS"
 export SETS SEEDS $settings
 folders="cells"
 preparing="the second classifier, real images of the classes liked, and how the base model does"
 fashion=${PLUMB_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
-likes="class-in:$CLASSIFIER,$LIKED"
+likes=class-in:$(quoted "$CLASSIFIER,$LIKED")
 
 all_rows() { for table in $SETS; do "$table"; done; }
 
@@ -124,21 +125,21 @@ cell() {
   how=$1 method=$2 error= drawn=
   shift 2
   case ${1-} in ,error=*) error=$1,seed=$seed; shift ;; esac
-  common="--model $MODEL --class none --seed $seed --sampler-steps $STEPS --monitor-every 0 --save-epochs $EVERY"
+  common="--class none --seed $seed --sampler-steps $STEPS --monitor-every 0 --save-epochs $EVERY"
   case $how in
-    ask) tune "cells/$arm-$seed.h5" $common --method "$method" --ask "oracle:reward=$likes>=0.5$error" --rounds "$ROUNDS" --per-round "$PER_ROUND" \
+    ask) tune "cells/$arm-$seed.h5" --model "$MODEL" $common --method "$method" --ask "oracle:reward=$likes>=0.5$error" --rounds "$ROUNDS" --per-round "$PER_ROUND" \
       --papa.timesteps "$LEVELS" --papa.batch "$BATCH" --lr "$LR" "$@" || return ;;
     pairs)
       case $method in
         d3po) set -- --timestep-fraction 0.2 --train-batch-size "$BATCH" --inner-epochs 2 "$@" ;;
         diffusion-dpo) set -- --dpo.timesteps "$LEVELS" --dpo.batch "$BATCH" --dpo.passes 10 "$@" ;;
       esac
-      tune "cells/$arm-$seed.h5" $common --method "$method" --ask "oracle:reward=$likes$error" --rounds "$ROUNDS" --per-round "$PER_ROUND" "$@" || return ;;
+      tune "cells/$arm-$seed.h5" --model "$MODEL" $common --method "$method" --ask "oracle:reward=$likes$error" --rounds "$ROUNDS" --per-round "$PER_ROUND" "$@" || return ;;
     literal)
       [ "$2" = 0 ] || drawn="--papa.timesteps $2"
       tune "cells/$arm-$seed.h5" --model "$MODEL" --class none --seed "$seed" --monitor-every 0 --save-epochs "$EVERY" --full --lr 1e-5 \
         --method papa --papa.preset "$method" --sampler-steps "$1" $drawn --ask "oracle:reward=$likes>=0.5" --rounds "$ROUNDS" --per-round "$PER_ROUND" || return ;;
-    reward) tune "cells/$arm-$seed.h5" $common --method "$method" --reward "$likes" --epochs "$ROUNDS" --samples-per-epoch "$PER_ROUND" \
+    reward) tune "cells/$arm-$seed.h5" --model "$MODEL" $common --method "$method" --reward "$likes" --epochs "$ROUNDS" --samples-per-epoch "$PER_ROUND" \
       --train-batch-size "$BATCH" --timestep-fraction 0.4 "$@" || return ;;
   esac
   round=$EVERY

@@ -95,11 +95,11 @@ value() {
   esac
 }
 
-# How each way draws: what is asked for, and how strongly, as options of sample.
+# How each way draws: what is asked for, and how strongly, as options of sample, to be evaluated.
 by_condition() { echo "--model base/model-$seed.h5 --class none --target $target --guidance-scale $strength"; }
 guided() {
   gamma=$(awk -v a="$strength" -v sd="$(statistic std <base/truth.json)" 'BEGIN { print a / (sd * sd) }')
-  echo "--model $shipped --class none --reward learned:$network --guide $1 --guide-target=$target --guide-strength $gamma"
+  echo "--model \"\$shipped\" --class none --reward learned:$network --guide $1 --guide-target=$target --guide-strength $gamma"
 }
 by_guide() { guided x_t; }
 by_guide_x0() { guided x0; }
@@ -112,7 +112,8 @@ cell() {
   : >"cells/$name.part"
   for at in $(targets); do
     target=$(value "$at" "$seed")
-    sample $(by_"$way") -n "$COUNT" --seed "$seed" --sampler ddim --eta 1 --steps "$INFERENCE" --device "$DEVICE" -j 1 -q -o "cells/$name-$at.h5" --force |
+    eval "set -- $(by_"$way")"
+    sample "$@" -n "$COUNT" --seed "$seed" --sampler ddim --eta 1 --steps "$INFERENCE" --device "$DEVICE" -j 1 -q -o "cells/$name-$at.h5" --force |
       score --reward "truth=$REWARD" --reward "predicted=learned:$network" -j 1 -q -o "cells/$name-scores.h5" --force >/dev/null || return
     csv "cells/$name.csv" "cells/$name-scores.h5"
     awk -F, -v OFS='\t' -v row="$way-$strength,$seed,$at,$target" "$header"'

@@ -49,8 +49,9 @@ settings="QUANTILE LABELS ALPHA SCALE UPDATES STEPS COUNT PARTICLES GUIDE TARGET
 export SEEDS DATA $settings
 folders="cells rewards"
 preparing="the model of all sequences, and the rewards"
-case $DATA in /*) ;; *) DATA=$PWD/$DATA ;; esac
-truth=table:$DATA/six6.csv
+absolute DATA
+truth=table:$(quoted "$DATA/six6.csv,value")
+replicate=table:$(quoted "$DATA/six6.csv,replicate")
 
 # The model of all sequences, and the labelled data set.
 base() {
@@ -81,7 +82,7 @@ draw() {
   name=$1 seed=$2 model=$3
   shift 3
   sample --model "$model" -n "$COUNT" --seed "$seed" --sampler ddpm --variance beta --steps "$STEPS" --batch-size 256 "$@" -j 1 -q -o "cells/$name-$seed-samples.h5" --force |
-    score --reward "truth=$truth,value" --reward "replicate=$truth,replicate" --reward "predicted=learned:rewards/bonus-$seed.h5" \
+    score --reward "truth=$truth" --reward "replicate=$replicate" --reward "predicted=learned:rewards/bonus-$seed.h5" \
       --reward "uncertainty=uncertainty:rewards/bonus-$seed.h5" -j 1 -q -o "cells/$name-$seed-scores.h5" --force |
     diversity --metric sequences --reference all.h5 -j 1 -q >"cells/$name-$seed.json.part"
   mv "cells/$name-$seed.json.part" "cells/$name-$seed.json"
@@ -93,7 +94,7 @@ by_sample() { draw "$method" "$seed" base.h5 ${reward:+--reward "$reward"} "$@";
 by_tune() {
   tune "cells/$method-$seed.h5" --model base.h5 --reward "$reward" --full "$@" --epochs "$UPDATES" --samples-per-epoch 128 \
     --train-batch-size 128 --batch-size 128 --sampler-steps "$STEPS" --lr 1e-3 --strl.alpha "$ALPHA" --seed "$seed" \
-    --monitor-every "$UPDATES" --monitor-n 512 --monitor-features raw --gold "truth=$truth,value"
+    --monitor-every "$UPDATES" --monitor-n 512 --monitor-features raw --gold "truth=$truth"
   draw "$method" "$seed" "cells/$method-$seed.h5"
 }
 by_conditional() {

@@ -6,17 +6,22 @@
 # Its settings (GOLD, LABELS, EPOCHS, ...) are environment variables, see the head of the script.
 NAME = overoptimisation
 SEEDS ?= 1 2 3
-# A cell is one file here, and waits for the proxy of its own seed only.
-CELL_FILES = $(patsubst %,$(OUT)/cells/%.h5,$(subst $(comma),-,$(CELLS)))
+# A cell is one file here, and waits for the proxy of its own seed only. The folder's name may have blanks: in prerequisites that are written
+# out, not in those of a pattern.
+blank := $(subst ,, )
+FOLDER = $(subst $(blank),\ ,$(OUT))
+CELL_FILES = $(patsubst %,$(FOLDER)/cells/%.h5,$(subst $(comma),-,$(CELLS)))
 include $(dir $(lastword $(MAKEFILE_LIST)))experiment.mk
 
-$(OUT)/proxies/test.h5:
-	@$(RUN) --proxy $(firstword $(SEEDS)) $(OUT)
-$(OUT)/proxies/%.h5: | $(OUT)/proxies/test.h5
-	@$(RUN) --proxy $* $(OUT)
+$(foreach cell,$(CELLS),$(eval $(FOLDER)/cells/$(subst $(comma),-,$(cell)).h5: | $(FOLDER)/proxies/$(lastword $(subst $(comma), ,$(cell))).h5))
+$(patsubst %,$(FOLDER)/proxies/%.h5,$(SEEDS)): | $(FOLDER)/proxies/test.h5
+
+$(FOLDER)/proxies/test.h5:
+	@$(RUN) --proxy $(firstword $(SEEDS)) "$(OUT)"
+$(FOLDER)/proxies/%.h5:
+	@$(RUN) --proxy $* "$(OUT)"
 
 SEED = $(lastword $(subst -, ,$*))
 .SECONDARY:
-.SECONDEXPANSION:
-$(OUT)/cells/%.h5: | $(OUT)/proxies/$$(lastword $$(subst -, ,$$*)).h5
-	@$(RUN) --cell $(patsubst %-$(SEED),%,$*) $(SEED) $(OUT)
+$(FOLDER)/cells/%.h5:
+	@$(RUN) --cell $(patsubst %-$(SEED),%,$*) $(SEED) "$(OUT)"

@@ -7,7 +7,7 @@ SPDX-License-Identifier: Apache-2.0"""
 import argparse, base64, http.server, json, os, re, shutil, signal, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
 
 root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ENTER, LEFT = "\ue007", "\ue012"
+TAB, ENTER = "\ue004", "\ue007"
 
 
 class Browser:
@@ -90,6 +90,17 @@ def main():
         def at(round_number, first): return f"{asking} && state.first === {first} && state.text.includes('round {round_number} of 3')"
         browser.go(address)
         browser.wait(at(1, 0), "the first screen")
+        # Enter on the button that has the focus presses that one, and answers nothing
+        for mark in (1, -1, 0):
+            browser.press(*[TAB, ENTER] if mark == 1 else [ENTER])
+            browser.wait(f"{at(1, 0)} && (marks[0] || 0) === {mark} && document.activeElement === document.querySelector('.tile')", "the first tile pressed")
+        browser.run("[...document.querySelectorAll('#keys button')].find(b => b.textContent.includes('Help')).focus()")
+        browser.press(ENTER)
+        browser.wait("document.getElementById('help').open", "the help")
+        browser.press(ENTER)
+        browser.wait("!document.getElementById('help').open", "the page again")
+        browser.run("document.activeElement.blur()")
+        assert browser.run(f"return {at(1, 0)}") and not answers(1), answers(1)
         # keys: like 2 and 5, change one's mind on 5, help and back, next
         browser.press("2", "5", "5")
         if screens: browser.picture(f"{screens}/1-marked.png")
@@ -116,10 +127,17 @@ def main():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stranger.go(f"http://localhost:{server.server_port}/")
         token = address.split("token=")[1]
+        body = json.dumps({"state": browser.run("return state.state"), "answers": [{"y": 1}] * 6})   # all but its sender is right
         for how in ["{method:'POST',mode:'no-cors',body:B}", "{method:'POST',body:B,headers:{'Content-Type':'application/json','X-Plumb-Token':T}}"]:
-            script = ("const T='%s',B=JSON.stringify({state:1,answers:Array(6).fill({y:1})});return fetch('%s/answer',%s)"
-                      ".then(a=>a.type==='opaque'?'opaque':'answered '+a.status,e=>'refused')") % (token, base, how)
+            script = ("const T='%s',B='%s';return fetch('%s/answer?token='+T,%s)"
+                      ".then(a=>a.type==='opaque'?'opaque':'answered '+a.status,e=>'refused')") % (token, body, base, how)
             assert stranger.run(script) in ("opaque", "refused"), "another origin may post"
+        headers = {"Content-Type": "application/json", "X-Plumb-Token": token, "Origin": f"http://localhost:{server.server_port}"}
+        try:
+            status = urllib.request.urlopen(urllib.request.Request(base + "/answer", body.encode(), headers), timeout=20).status
+        except urllib.error.HTTPError as error:
+            status = f"{error.code} {error.read().decode().strip()}"
+        assert status == "403 another page may not post here", status
         time.sleep(0.5)
         assert open("mine.h5.rounds/round-0001-answers.jsonl").read() == before, "another origin's answer was taken"
         # clicks

@@ -5,8 +5,10 @@
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 export PLUMB_BIN="${PLUMB_BUILD_DIR:-$root/build}/bin" OMP_NUM_THREADS=1 JOBS=2 SEEDS=1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+work="$scratch/a folder"
+mkdir "$work"
 cd "$work"
 passed=0
 # study NAME SETTING=VALUE...: the script, all of its cells; then again, which must find nothing left to do.
@@ -45,5 +47,6 @@ study braid-alpha N=60 COUNT=50 ALPHAS="0.1 1" UPDATES=2
 study braid-ablation N=60 COUNT=50 UPDATES=2 RUNS=2
 study subspace UNLABELLED=300 LABELLED=64 TARGETS=0,4 STEPS=4 COUNT=5 LEVELS=25
 study tfbind8 DATA="$work/data" LABELS=100 UPDATES=2 STEPS=4 COUNT=20 PARTICLES=2 PRETRAIN=4
-study preference LABELS=300 ROUNDS=1 EVERY=1 PER_ROUND=2 BATCH=2 STEPS=8 LEVELS=1 COUNT=130 SAMPLER="--sampler ddim --steps 2" SETS="arms variants"
+for model in fashion-mnist fashion-mnist-classifier; do cp "$root/share/models/$model.h5" .; done
+study preference MODEL=fashion-mnist.h5 CLASSIFIER=fashion-mnist-classifier.h5 LABELS=300 ROUNDS=1 EVERY=1 PER_ROUND=2 BATCH=2 STEPS=8 LEVELS=1 COUNT=130 SAMPLER="--sampler ddim --steps 2" SETS="arms variants"
 echo "$passed passed"

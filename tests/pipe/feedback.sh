@@ -20,11 +20,14 @@ for line in sys.stdin:
     print(json.dumps({"question": q["question"], "y": 1 if q["items"][0] % 2 else -1}), flush=True)
 END
 answers() { grep -c '"kind":"single"' "$1" || true; }
-# A record has each question once, in order, with the right answer.
+# A record has each question once, in order, with the right answer; what was taken back does not count.
 whole() {
   python3 - "$1" <<'END'
 import json, sys
-rows = [json.loads(l) for l in open(sys.argv[1])][1:]
+rows = []
+for row in [json.loads(l) for l in open(sys.argv[1])][1:]:
+    if row["kind"] == "undo": del rows[row["question"]:]
+    else: rows.append(row)
 assert [r["question"] for r in rows] == list(range(160)), "questions are missing or twice"
 assert all(r["y"] == (1 if r["items"][0] % 2 else -1) for r in rows), "a wrong answer"
 END
@@ -170,13 +173,15 @@ echo "ok tty: killed 4 times, stopped once"
 
 # --- through a folder: both sides are killed -----------------------------------------------------------------------------------
 cat > server.py <<'END'
-import json, re, subprocess, sys, time, urllib.request
+import atexit, json, re, subprocess, sys, time, urllib.request
 process = subprocess.Popen(["feedback", "-q", "--serve-spool", "spool", "--ask", "page", "--once"], stderr=subprocess.PIPE, text=True)
+atexit.register(process.kill)
 base, token = re.search(r"(http://[^/]*)/\?token=(\w+)", process.stderr.readline()).groups()
 def call(path, body=None):
     headers = {"X-Plumb-Token": token, "Content-Type": "application/json", "Origin": base}
     return json.load(urllib.request.urlopen(urllib.request.Request(base + path, json.dumps(body).encode() if body else None, headers), timeout=20))
 left = int(sys.argv[1])      # screens before it kills its own command, 0 = never
+takes_back = len(sys.argv) > 2   # the last of them, with nobody there
 end = time.time() + 60
 while time.time() < end:
     state = call("/state")
@@ -189,6 +194,9 @@ while time.time() < end:
     if call("/answer", {"state": state["state"], "answers": [{"y": 1 if i % 2 else -1} for i in shown]})["status"] == "done": break
     left -= 1
     if left == 0:
+        if takes_back:
+            state = call("/undo", {"state": call("/state")["state"]})
+            assert state["status"] == "wait", f"the page sticks: {state['status']}"
         process.kill()
         sys.exit(0)
 sys.exit(process.wait(20))
@@ -200,8 +208,13 @@ until [ "$(answers spool.jsonl)" -ge 36 ]; do kill -0 "$pid" || fail spool; slee
 kill -KILL "$pid"; wait "$pid" 2>/dev/null || true
 python3 server.py 2 2>server.errors || fail "spool: the person, alone"    # goes on while nobody takes the answers
 [ "$(answers spool.jsonl)" = 36 ] || fail "spool: answers were taken by a dead command"
+python3 server.py 1 undo 2>server.errors || fail "spool: an undo, alone"
+python3 server.py 1 2>server.errors & person=$!                            # must wait until the screen is taken back
+sleep 1
 (ask) & pid=$!
-until [ "$(answers spool.jsonl)" -ge 54 ]; do kill -0 "$pid" || fail spool; sleep 0.02; done
+wait "$person" || fail "spool: behind an undo"
+until [ "$(answers spool.jsonl)" -ge 72 ]; do kill -0 "$pid" || fail spool; sleep 0.02; done
+grep -q '"kind":"undo"' spool.jsonl || fail "spool: no undo"
 kill -TERM "$pid"; wait "$pid" && fail "spool: no status 75" || [ $? = 75 ] || fail "spool: another status than 75"
 (ask) & pid=$!
 python3 server.py 0 2>server.errors || fail "spool: the person's side, to the end"

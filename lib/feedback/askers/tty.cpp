@@ -56,6 +56,7 @@ class Tty : public Asker {
     tiles_.clear();
     marks_.clear();
     help_ = false;
+    idle_.clear();
     for (int64_t q = first; q < first + count; ++q) {
       for (Tile& tile : source.question(q).tiles) tiles_.push_back(std::move(tile));
     }

@@ -31,6 +31,26 @@ void check_rate(double observed, double p, double n) {
   CHECK(std::abs(observed - p) <= 4 * std::sqrt(p * (1 - p) / n));
 }
 
+/// A person behind a folder; the command that asks is away until the person first has to wait.
+class LateJob : public Scripted {
+ public:
+  LateJob(std::vector<Reply> replies, std::function<void()> job) : Scripted(std::move(replies)), job_(std::move(job)) {}
+  bool idle(const std::string& what, double seconds) override {
+    why.push_back(what);
+    if (!thread_.joinable()) thread_ = std::thread(job_);
+    return Asker::idle(what, seconds) && why.size() < 50;
+  }
+  void end(const std::string& folder) {
+    if (read_session(folder)->state != "done") SpoolAnswers(folder, *read_session(folder)).quit();
+    if (thread_.joinable()) thread_.join();
+  }
+  std::vector<std::string> why;
+
+ private:
+  std::function<void()> job_;
+  std::thread thread_;
+};
+
 }  // namespace
 
 TEST_SUITE("oracle") {
@@ -347,6 +367,58 @@ TEST_SUITE("spool") {
       round(log);
       CHECK(standing(log) == std::vector<double>{1, -1, 1});
     }
+  }
+
+  TEST_CASE("an undo while the other side is away: nothing is asked until it is taken, and no later answer is lost") {
+    for (const bool came_back : {false, true}) {  // the person, behind an undo that was left waiting; else he waits for it at once
+      CAPTURE(came_back);
+      Scene scene(6);
+      const std::string folder = scene.folder / "spool", id = scene.session.plan.substr(0, 16);
+      std::filesystem::create_directories(folder);
+      write_session(folder, {id, Mode::kSingle, 6, 0, "", "open"});
+      for (int64_t q = 0; q < 6; ++q) put(question_path(folder, id, q), to_json(scene.questions->question(q)).dump());
+      std::vector<double> got;
+      LateJob person({reply({said(1), said(1)}), reply({said(1), said(1)}), {Reply::What::kUndo, {}, {}}, reply({said(-1), said(-1)}), reply({said(0), skip()})}, [&] {
+        AnswerLog log(scene.record(), scene.session, "r", "spool");
+        auto asker = make_asker("spool:" + folder, scene.input());
+        const End end = ask_all(*scene.questions, *asker, log, 9);
+        asker->finish(end == End::kAll, "");
+        got = standing(log);
+      });
+      if (came_back) {
+        SpoolAnswers before(folder, *read_session(folder));
+        for (int64_t first : {0, 2}) before.put({scene.questions->items(first), scene.questions->items(first + 1)}, person.ask(*scene.questions, first, 2, true));
+        CHECK(before.ready());
+        CHECK(person.ask(*scene.questions, 4, 2, true).what == Reply::What::kUndo);
+        before.undo();
+        CHECK_FALSE(before.ready());
+      }
+      CHECK(serve_spool(folder, person, [](bool) { return 2; }, true));
+      person.end(folder);
+      CHECK(got == std::vector<double>{1, 1, -1, -1, 0, 9});
+      CHECK(person.asked == std::vector<std::vector<int64_t>>{{0, 2, came_back}, {2, 2, 1}, {4, 2, 1}, {2, 2, 1}, {4, 2, 1}});
+      CHECK(person.why.front() == "Waiting for the other side to take the last screen back.");
+    }
+  }
+
+  TEST_CASE("answers that the other side did not take are asked for again") {
+    Scene scene(4);
+    const std::string folder = scene.folder / "spool";
+    std::filesystem::create_directories(folder);
+    write_session(folder, {scene.session.plan.substr(0, 16), Mode::kSingle, 4, 0, "", "open"});
+    for (int64_t q = 0; q < 4; ++q) put(question_path(folder, scene.session.plan.substr(0, 16), q), to_json(scene.questions->question(q)).dump());
+    std::vector<double> got;
+    LateJob person({reply({said(1), said(1)}), reply({said(1), said(1)}), reply({said(-1), said(-1)})}, [&] {
+      std::filesystem::remove(waiting_events(folder, scene.session.plan.substr(0, 16)).rbegin()->second);  // of a disk that loses one
+      AnswerLog log(scene.record(), scene.session, "r", "spool");
+      auto asker = make_asker("spool:" + folder, scene.input());
+      const End end = ask_all(*scene.questions, *asker, log, 9);
+      asker->finish(end == End::kAll, "");
+      got = standing(log);
+    });
+    CHECK(serve_spool(folder, person, [](bool) { return 2; }, true));
+    person.end(folder);
+    CHECK(got == std::vector<double>{1, 1, -1, -1});
   }
 
   TEST_CASE("a folder with another session that is not done is refused") {

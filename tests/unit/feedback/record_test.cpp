@@ -208,6 +208,22 @@ TEST_SUITE("record") {
     CHECK_FALSE(session_of(scene.folder / "none.jsonl").has_value());
   }
 
+  TEST_CASE("records behind one another: an undo in one takes back nothing of another") {
+    Scene scene(6);
+    std::string both;
+    for (const double y : {1.0, -1.0}) {
+      std::filesystem::remove(scene.record());
+      AnswerLog log(scene.record(), scene.session, "ann", "page");
+      Scripted asker({reply({said(y), said(y)}), reply({said(y), said(y)}), kUndo, reply({said(0), said(0)})});
+      ask_all(*scene.questions, asker, log, 2);
+      both += io::read_file(scene.record());
+    }
+    put(scene.record(), both);
+    std::vector<double> values;
+    for (const LoggedAnswer& a : read_answers(scene.record(), Mode::kSingle, scene.items.digest())) values.push_back(a.answer.y);
+    CHECK(values == std::vector<double>{1, 1, 0, 0, -1, -1, 0, 0});
+  }
+
   TEST_CASE("screens have as many questions as one another") {
     for (const auto& [total, counts] : std::vector<std::pair<int64_t, std::vector<int64_t>>>{{10, {5, 5}}, {9, {9}}, {20, {7, 7, 6}}, {1, {1}}}) {
       Scene scene(total);
