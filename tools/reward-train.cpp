@@ -1,4 +1,4 @@
-// reward-train: fits a classifier to labels, or a regressor to scores. Man page: reward-train(1).   SPDX-License-Identifier: Apache-2.0
+// reward-train: fits a classifier to labels, a regressor to scores, or a reward to preferences. Man page: reward-train(1).   SPDX-License-Identifier: Apache-2.0
 #include "cli/tool.h"
 #include "rewards/training_options.h"
 
@@ -19,7 +19,7 @@ struct RewardTrainOptions {
         "TorchScript FILE.pt that maps items in model space to outputs")
       .suggest({"auto", "tiny", "small", "medium", "cnn", "sequence", "vector", "linear", "kmer"}).file();
   t.add("target", &o.target, "regressor: which column of the scores to learn (not needed if there is one)").metavar("COLUMN");
-  t.add("test", &o.test, "also report metrics on this dataset (classifier) or these scores (regressor)").metavar("FILE.h5").file();
+  t.add("test", &o.test, "also report metrics on this dataset (classifier), these scores (regressor) or answers (preference)").metavar("FILE.h5").file();
   plumb::rewards::describe(t, o.training);
   t.group("Running");
   t.add("save-every", &o.save_every, "seconds between checkpoints").range(0.1, 1e9).runtime();
@@ -34,6 +34,7 @@ struct RewardTrainOptions {
 #ifndef PLUMB_FRONT
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include <ATen/ATen.h>
@@ -54,12 +55,12 @@ namespace {
 using namespace plumb;
 
 void refuse_meaningless(cli::Context& ctx, const RewardTrainOptions& o) {
-  const bool classifier = o.training.type == "classifier";
-  const std::vector<std::string> other = classifier ? std::vector<std::string>{"target", "below"} : std::vector<std::string>{"calibrate", "label-smoothing"};
-  for (const std::string& option : other) {
+  static const std::map<std::string, std::vector<std::string>> others{
+      {"classifier", {"target", "below"}}, {"regressor", {"calibrate", "label-smoothing"}}, {"preference", {"target", "below", "calibrate"}}};
+  for (const std::string& option : others.at(o.training.type)) {
     if (ctx.was_set(option)) throw Error(Exit::kUsage, "--" + option, "has no meaning for --type " + o.training.type);
   }
-  rewards::check_uncertainty_options(o.training.uncertainty, classifier, [&ctx](const std::string& option) { return ctx.was_set(option); });
+  rewards::check_uncertainty_options(o.training.uncertainty, o.training.type, [&ctx](const std::string& option) { return ctx.was_set(option); });
   rewards::check_noise_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   rewards::check_ridge_options(o.training, [&ctx](const std::string& option) { return ctx.was_set(option); });
   if (ctx.was_set("epochs") && o.training.steps > 0) throw Error(Exit::kUsage, "--epochs", "has no effect with --steps", "leave one of the two out");
@@ -103,9 +104,9 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   refuse_meaningless(ctx, o);
   const at::Device device = nn::parse_device(o.common.device);
   nn::setup_torch(ctx.threads());
-  const bool classifier = training.type == "classifier";
-  const io::Manifest source = classifier ? ctx.need("dataset") : ctx.input();
-  const rewards::LabelledItems labelled = rewards::read_labelled(source, classifier, o.target);
+  const bool classifier = training.type == "classifier", preference = training.type == "preference";
+  const io::Manifest source = classifier ? ctx.need("dataset") : preference ? ctx.need("feedback") : ctx.input();
+  const rewards::LabelledItems labelled = rewards::read_labelled(source, training.type, o.target);
   const io::H5Reader file = io::open_artefact(labelled.items);
   const io::Space space = labelled.items.space();
   const auto codec = nn::make_codec(space, labelled.items.label());
@@ -120,7 +121,7 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   std::optional<rewards::LabelledItems> test;
   if (!o.test.empty()) {
     inputs.emplace_back("test", ctx.read(o.test, ""));
-    test = rewards::read_labelled(inputs.back().second, classifier, labelled.target_name);
+    test = rewards::read_labelled(inputs.back().second, training.type, preference ? "" : labelled.target_name);
     rewards::check_same_labels(labelled, *test);
   }
   std::shared_ptr<const rewards::ForwardNoise> noise;
@@ -131,7 +132,7 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   io::Manifest manifest = ctx.manifest("reward", inputs);
   const rewards::ItemRows rows(file, space.dataset(), noise);
   rewards::RewardFit fit(nn::predictor_preset(training.uncertainty.type == "gp" ? "linear" : o.network, space, classifier ? num_classes : 1), o.network, rows, *codec, target, chosen.split,
-                         training, device);
+                         training, device, labelled.pairs);
   if (ctx.dry_run()) {
     return ctx.finish_dry_run({{"parameters", fit.parameter_count()}, {"train", chosen.split.train.size()}, {"held_out", held_out.size()},
                                {"steps", fit.total_steps()}, {"classes", labelled.classes}, {"network", fit.network()}, {"runs", fit.runs()}});
@@ -146,7 +147,6 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   io::JsonLog log(io::log_path(o.common.log, output.path()), found ? fit.steps_done() : -1);
   log.write_start(fit.steps_done(), "reward-train");
   train(fit, o, log, checkpoint_path, fingerprint);
-
   rewards::FittedReward fitted = fit.finish();
   double temperature = 1;
   const at::Tensor known = target.index_select(0, at::tensor(held_out, at::kLong));
@@ -155,7 +155,7 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
   if (classifier) reward.update({{"classes", labelled.classes}, {"temperature", temperature}});
   else reward["target"]["name"] = labelled.target_name;
   io::Json metrics = io::Json::object();
-  if (!held_out.empty()) metrics["held_out"] = rewards::quality_of(fitted, rows, *codec, held_out, known, temperature, device);
+  if (!held_out.empty()) metrics["held_out"] = rewards::quality_of(fitted, rows, *codec, held_out, known, temperature, device, labelled.pairs);
   if (test) metrics["test"] = rewards::test_quality(fitted, *codec, *test, temperature, device, noise);
   if (noise && !held_out.empty()) {
     metrics["noise_levels"] = rewards::noise_level_quality(*fitted.predictor, rows, *codec, held_out, known,
@@ -177,4 +177,4 @@ int run(cli::Context& ctx, const RewardTrainOptions& o) {
 }  // namespace
 #endif
 
-PLUMB_TOOL(RewardTrainOptions, "reward-train", "trains a classifier or a learned reward", "dataset or scores -> reward")
+PLUMB_TOOL(RewardTrainOptions, "reward-train", "trains a classifier or a learned reward", "dataset, scores or feedback -> reward")

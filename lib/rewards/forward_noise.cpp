@@ -81,6 +81,9 @@ std::vector<int64_t> ForwardNoise::levels() const {
 
 void check_noise_options(const RewardTrainingOptions& options, const std::function<bool(const std::string&)>& was_set) {
   if (options.noised_by.empty() && was_set("noised-steps")) throw Error(Exit::kUsage, "--noised-steps", "needs --noised-by");
+  if (!options.noised_by.empty() && options.type == "preference") {
+    throw Error(Exit::kUsage, "--noised-by", "has no meaning for --type preference: the finished items were compared", "leave it out");
+  }
   if (!options.noised_by.empty() && options.uncertainty.type != "none") {
     throw Error(Exit::kUsage, "--noised-by", "goes with --uncertainty none: the uncertainty is of finished items", "leave one of them out");
   }

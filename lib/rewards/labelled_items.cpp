@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "io/class_names.h"
+#include "rewards/comparisons.h"
 #include "io/exporter.h"
 #include "nn/data.h"
 
@@ -76,8 +77,8 @@ LabelledItems read_values(const io::Manifest& source, const std::string& target)
 
 }  // namespace
 
-LabelledItems read_labelled(const io::Manifest& source, bool classifier, const std::string& target) {
-  LabelledItems labelled = classifier ? read_classes(source.need("dataset")) : read_values(source, target);
+LabelledItems read_labelled(const io::Manifest& source, const std::string& type, const std::string& target) {
+  LabelledItems labelled = type == "classifier" ? read_classes(source.need("dataset")) : type == "preference" ? read_comparisons(source.need("feedback")) : read_values(source, target);
   const io::Space space = labelled.items.space();
   const io::DatasetInfo info = io::open_artefact(labelled.items, /*verify=*/false).info(space.dataset());
   std::vector<int64_t> expected = space.shape;

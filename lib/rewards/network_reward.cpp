@@ -84,7 +84,7 @@ RewardNetwork load_reward_network(const io::Manifest& manifest, at::Device devic
     if (network.type == "classifier") {
       network.classes = json.at("classes").get<std::vector<std::string>>();
       network.temperature = json.at("temperature").get<double>();
-    } else if (network.type == "regressor") {
+    } else if (network.type == "regressor" || network.type == "preference") {
       network.target.mean = json.at("target").at("mean").get<double>();
       network.target.std = json.at("target").at("std").get<double>();
       if (json.contains("uncertainty")) network.uncertainty = UncertaintyModel::from_json(json.at("uncertainty"));
@@ -122,7 +122,8 @@ RewardNetwork load_reward_network(const std::string& file, const RewardSpec& spe
     if (path.empty()) throw Error(Exit::kUsage, subject, "needs a reward artefact", spec.name + ":FILE.h5, made by reward-train");
   }
   RewardNetwork network = load_reward_network(io::Manifest::read(path), spec.device);
-  if (network.type != type) {
+  const bool fits = network.type == type || (network.type == "preference" && type == "regressor");  // both give a number
+  if (!fits) {
     throw Error(Exit::kBadInput, path, "is a " + network.type + ", " + subject + " needs a " + type,
                 network.type == "classifier" ? "use class-logp, class-prob or class-entropy" : "use learned");
   }

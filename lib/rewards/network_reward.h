@@ -19,7 +19,7 @@ struct RewardNetwork {
   io::Space space;
   at::Device device = at::kCPU;
   std::string sha256;                          // of the artefact
-  std::string type;                            // "classifier" or "regressor"
+  std::string type;                            // "classifier", "regressor" or "preference"
   std::vector<std::string> classes;            // classifier: a name for each output
   double temperature = 1;                      // classifier: probabilities are softmax(logits / temperature)
   TargetScale target;                          // regressor: reward = output * target.std + target.mean

@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "nn/denoiser.h"
 #include "rewards/bonus.h"
+#include "rewards/comparisons.h"
 #include "rewards/ensemble.h"
 #include "rewards/labelled_items.h"
 #include "rewards/prediction_quality.h"
@@ -54,9 +55,9 @@ Estimate FittedReward::estimate(const ItemRows& items, const nn::Codec& codec, c
 }
 
 RewardFit::RewardFit(io::Json network, std::string where, const ItemRows& items, const nn::Codec& codec, Tensor target, Split split,
-                     const RewardTrainingOptions& options, at::Device device)
-    : asked_(std::move(network)), network_(asked_), where_(std::move(where)), items_(items), codec_(codec), target_(std::move(target)), split_(std::move(split)),
-      options_(options), device_(device) {
+                     const RewardTrainingOptions& options, at::Device device, Tensor pairs)
+    : asked_(std::move(network)), network_(asked_), where_(std::move(where)), items_(items), codec_(codec), target_(std::move(target)),
+      pairs_(std::move(pairs)), split_(std::move(split)), options_(options), device_(device) {
   const UncertaintyOptions& uncertainty = options_.uncertainty;
   const std::string& type = uncertainty.type;
   if ((type == "bonus" || type == "bootstrap") && network_.at("type") == "torchscript") {
@@ -117,7 +118,7 @@ void RewardFit::start() {
   }
   networks_.push_back(make_network(run));
   parameter_count_ = networks_.back()->parameter_count() * std::max<int64_t>(1, run.member >= 0 ? options_.uncertainty.members : 1);
-  trainer_ = std::make_unique<RewardTrainer>(*networks_.back(), items_, codec_, target_, std::move(split), options, device_, scale);
+  trainer_ = std::make_unique<RewardTrainer>(*networks_.back(), items_, codec_, target_, std::move(split), options, device_, scale, pairs_);
 }
 
 RewardTrainingRecord RewardFit::step() {
@@ -189,6 +190,12 @@ FittedReward RewardFit::assemble(bool choosing, UncertaintyOptions settings) {
   } else {
     fitted.predictor = std::move(networks.front());
   }
+  // Differences say nothing of a constant: the items compared get a mean of 0. Against nothing, which is worth 0, they do.
+  if (pairs_.defined() && pairs_.min().item<int64_t>() >= 0) {
+    const Tensor compared = at::tensor(compared_rows(pairs_, split.train), at::kLong), different = std::get<0>(at::_unique(compared, true)).contiguous();
+    const std::vector<int64_t> rows(different.const_data_ptr<int64_t>(), different.const_data_ptr<int64_t>() + different.numel());
+    fitted.scale.mean = -predict(*fitted.predictor, items_, codec_, rows, device_).mean().item<double>();
+  }
   if (settings.type == "bonus") {
     FeatureMoments moments;
     each_batch(items_, codec_, split.train, device_, [&](const Tensor& x) { moments.add(bonus_features(fitted.predictor->features(x), settings)); });
@@ -250,7 +257,8 @@ ChosenItems choose_items(const Tensor& target, const RewardTrainingOptions& opti
 }
 
 io::Json quality_of(const FittedReward& fitted, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows, const Tensor& target,
-                    double temperature, at::Device device) {
+                    double temperature, at::Device device, const Tensor& pairs) {
+  if (pairs.defined()) return preference_quality(predict_margins(*fitted.predictor, items, codec, pairs, rows, device), target);
   if (!target.is_floating_point()) return quality_json(predict(*fitted.predictor, items, codec, rows, device), target, {temperature, 0, 1});
   const Estimate estimate = fitted.estimate(items, codec, rows, device);
   io::Json json = quality_json(estimate.mean.unsqueeze(1), target, {});
@@ -269,15 +277,15 @@ io::Json test_quality(const FittedReward& fitted, const nn::Codec& codec, const 
   std::vector<int64_t> all(static_cast<size_t>(test.target.size(0)));
   std::iota(all.begin(), all.end(), int64_t{0});
   const ItemRows rows(file, test.items.space().dataset(), std::move(noise));
-  return quality_of(fitted, rows, codec, all, test.target, temperature, device);
+  return quality_of(fitted, rows, codec, all, test.target, temperature, device, test.pairs);
 }
 
 io::Json reward_json(const RewardFit& fit, const FittedReward& fitted, const RewardTrainingOptions& options, const ChosenItems& chosen, const Tensor& target) {
   const Split& split = chosen.split;
   io::Json reward{{"type", options.type}, {"network", fit.network()}, {"parameters", fit.parameter_count()}};
   io::Json labels{{"train", split.train.size()}, {"held_out", split.held_out.size()}, {"noise", options.label_noise}};
+  if (options.type != "classifier") reward["target"] = {{"mean", fitted.scale.mean}, {"std", fitted.scale.std}};
   if (options.type == "regressor") {
-    reward["target"] = {{"mean", fitted.scale.mean}, {"std", fitted.scale.std}};
     std::vector<int64_t> used = split.train;
     used.insert(used.end(), split.held_out.begin(), split.held_out.end());
     labels["best"] = targets_of(target, used).max().item<double>();

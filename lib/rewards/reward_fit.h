@@ -25,9 +25,9 @@ struct FittedReward {
 class RewardFit {
  public:
   /// `network`: config of predictor_preset, `where` its name; `target` as of RewardTrainer. Throws Error(kUsage) for a TorchScript network
-  /// with a bonus (it has no features) or as an ensemble (all members would start alike).
+  /// with a bonus (it has no features) or as an ensemble (all members would start alike). `pairs` as of RewardTrainer.
   RewardFit(io::Json network, std::string where, const ItemRows& items, const nn::Codec& codec, Tensor target, Split split,
-            const RewardTrainingOptions& options, at::Device device);
+            const RewardTrainingOptions& options, at::Device device, Tensor pairs = {});
   RewardTrainingRecord step();          ///< its number counts over all runs
   bool done() const { return run_ >= runs_.size(); }
   int64_t steps_done() const { return steps_before_ + (trainer_ ? trainer_->steps_done() : 0); }
@@ -62,7 +62,7 @@ class RewardFit {
   std::string where_;
   const ItemRows& items_;
   const nn::Codec& codec_;
-  Tensor target_;
+  Tensor target_, pairs_;
   Split split_;
   RewardTrainingOptions options_;
   at::Device device_;
@@ -86,9 +86,9 @@ struct ChosenItems {
 ChosenItems choose_items(const Tensor& target, const RewardTrainingOptions& options);
 
 /// Metrics of rows with these targets: quality_json, and of a regressor with uncertainty also {"uncertainty": {"mean": of g, "coverage":
-/// share of |target - mean| <= min(g, cap), "capped": share of g > cap}}.
+/// share of |target - mean| <= min(g, cap), "capped": share of g > cap}}. With `pairs` the rows are comparisons: preference_quality.
 io::Json quality_of(const FittedReward& fitted, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows, const Tensor& target,
-                    double temperature, at::Device device);
+                    double temperature, at::Device device, const Tensor& pairs = {});
 
 /// The same of all items of `test`, which had no label noise added; they are noised if the network is trained on such.
 io::Json test_quality(const FittedReward& fitted, const nn::Codec& codec, const LabelledItems& test, double temperature, at::Device device,

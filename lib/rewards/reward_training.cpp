@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "nn/dropout.h"
 #include "nn/linear_predictor.h"
+#include "rewards/comparisons.h"
 #include "rewards/ridge.h"
 
 namespace plumb::rewards {
@@ -100,13 +101,16 @@ int64_t planned_steps(int64_t train, const RewardTrainingOptions& options) {
 
 Tensor add_label_noise(const Tensor& target, int64_t num_classes, const RewardTrainingOptions& options) {
   if (options.label_noise == 0) return target;
-  if (num_classes > 0 && options.label_noise > 1) {
-    throw Error(Exit::kUsage, "--label-noise", "for a classifier it is a share of the labels, at most 1");
+  const bool preference = options.type == "preference";
+  if ((num_classes > 0 || preference) && options.label_noise > 1) {
+    throw Error(Exit::kUsage, "--label-noise", cat("for a ", options.type, " it is a share of the ", preference ? "answers" : "labels", ", at most 1"));
   }
   Tensor noisy = target.clone();
   for (int64_t i = 0; i < target.size(0); ++i) {
     Philox random(options.seed, Stream::kLabelNoise, static_cast<uint64_t>(i));
-    if (num_classes == 0) {
+    if (preference) {
+      if (double& share = noisy.mutable_data_ptr<double>()[i]; random.uniform() < options.label_noise) share = 1 - share;
+    } else if (num_classes == 0) {
       noisy.mutable_data_ptr<double>()[i] += options.label_noise * random.normal();
     } else if (random.uniform() < options.label_noise) {
       noisy.mutable_data_ptr<int64_t>()[i] = static_cast<int64_t>(random.below(static_cast<uint64_t>(num_classes)));
@@ -160,6 +164,11 @@ Tensor predict(nn::Predictor& predictor, const ItemRows& items, const nn::Codec&
   return at::cat(parts);
 }
 
+Tensor predict_margins(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const Tensor& pairs, const std::vector<int64_t>& rows,
+                       at::Device device) {
+  return margins(predict(predictor, items, codec, compared_rows(pairs, rows), device), pairs, rows);
+}
+
 io::Json noise_level_quality(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
                              const Tensor& target, const OutputScale& scale, at::Device device) {
   io::Json levels = io::Json::array();
@@ -172,8 +181,8 @@ io::Json noise_level_quality(nn::Predictor& predictor, const ItemRows& items, co
 }
 
 RewardTrainer::RewardTrainer(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const Tensor& target,
-                             Split split, const RewardTrainingOptions& options, at::Device device, std::optional<TargetScale> scale)
-    : predictor_(predictor), items_(items), codec_(codec), target_(target), split_(std::move(split)), options_(options),
+                             Split split, const RewardTrainingOptions& options, at::Device device, std::optional<TargetScale> scale, Tensor pairs)
+    : predictor_(predictor), items_(items), codec_(codec), target_(target), pairs_(std::move(pairs)), split_(std::move(split)), options_(options),
       device_(device), optimizer_(predictor.parameters(), nn::AdamWOptions{.lr = options.lr, .weight_decay = options.weight_decay}),
       best_loss_(std::numeric_limits<double>::infinity()) {
   if (optimizer_.parameters().empty()) throw Error(Exit::kBadInput, "network", "has no parameters: there is nothing to train");
@@ -193,6 +202,7 @@ RewardTrainer::RewardTrainer(nn::Predictor& predictor, const ItemRows& items, co
 
 Tensor RewardTrainer::loss(const Tensor& outputs, const Tensor& target, double smoothing) const {
   const Tensor wanted = target.to(outputs.device());
+  if (pairs_.defined()) return preference_loss(outputs, wanted * (1 - smoothing) + smoothing / 2);
   if (options_.type == "regressor") return (outputs.squeeze(1) - wanted).square().mean();
   return at::cross_entropy_loss(outputs, wanted, {}, at::Reduction::Mean, -100, smoothing);
 }
@@ -241,13 +251,16 @@ RewardTrainingRecord RewardTrainer::step() {
   if (options_.ridge) return ridge_step();
   const int64_t first = steps_done_ * options_.batch_size;
   const std::vector<int64_t> rows = examples(first, options_.batch_size);
-  Tensor x = codec_.encode(items_.take(rows));
-  if (options_.flip) x = codec_.augment(x, options_.seed, first, 0, true);
-  if (options_.shift > 0) x = shift_images(x, options_.shift, options_.seed, first);
-  if (items_.noise()) x = items_.noise()->noised(x, numbered(first, x.size(0)), ForwardNoise::kTraining);
+  Tensor x = codec_.encode(items_.take(pairs_.defined() ? compared_rows(pairs_, rows) : rows));
+  const int64_t key = pairs_.defined() ? 2 * first : first;  // of the first row
+  if (options_.flip) x = codec_.augment(x, options_.seed, key, 0, true);
+  if (options_.shift > 0) x = shift_images(x, options_.shift, options_.seed, key);
+  if (items_.noise()) x = items_.noise()->noised(x, numbered(key, x.size(0)), ForwardNoise::kTraining);
   RewardTrainingRecord record{.step = steps_done_ + 1, .lr = learning_rate(), .held_out_loss = kNaN};
-  const nn::DropoutScope dropout(options_.seed, numbered(first, x.size(0)), 0);
-  const Tensor value = loss(predictor_.forward(x.to(device_)), target_.index_select(0, index_tensor(rows)), options_.label_smoothing);
+  const nn::DropoutScope dropout(options_.seed, numbered(key, x.size(0)), 0);
+  Tensor outputs = predictor_.forward(x.to(device_));
+  if (pairs_.defined()) outputs = margins(outputs, pairs_, rows);
+  const Tensor value = loss(outputs, target_.index_select(0, index_tensor(rows)), options_.label_smoothing);
   record.loss = check_finite(value.item<double>(), cat("loss of step ", record.step));
   optimizer_.zero_grad();
   value.backward();
@@ -262,7 +275,8 @@ RewardTrainingRecord RewardTrainer::step() {
 }
 
 void RewardTrainer::evaluate(RewardTrainingRecord& record) {
-  const Tensor outputs = predict(predictor_, items_, codec_, split_.held_out, device_);
+  const Tensor outputs = pairs_.defined() ? predict_margins(predictor_, items_, codec_, pairs_, split_.held_out, device_)
+                                          : predict(predictor_, items_, codec_, split_.held_out, device_);
   Tensor target = target_.index_select(0, index_tensor(split_.held_out));
   if (target.is_floating_point()) target = target.to(at::kDouble);
   record.held_out_loss = check_finite(loss(outputs, target, 0).item<double>(), cat("held-out loss of step ", record.step));

@@ -40,7 +40,7 @@ TargetScale target_scale(const Tensor& target, const std::vector<int64_t>& rows)
 /// Optimiser steps of a run on that many items.
 int64_t planned_steps(int64_t train, const RewardTrainingOptions& options);
 
-/// What a labeller with noise would have said. target: [N] int64 classes (num_classes > 0) or float64 rewards. Item i uses draws of
+/// What a labeller with noise would have said. target: [N] int64 classes (num_classes > 0), float64 rewards or shares of the first. Item i uses draws of
 /// (seed, kLabelNoise, i). Throws Error(kUsage) if a share of labels above 1 is asked for.
 Tensor add_label_noise(const Tensor& target, int64_t num_classes, const RewardTrainingOptions& options);
 
@@ -70,9 +70,10 @@ struct RewardTrainingRecord {
 class RewardTrainer {
  public:
   /// `target`: [N] int64 classes, or float64 raw rewards; those are standardised by `scale`, if absent by target_scale of the training items,
-  /// but for options.ridge, which needs a LinearPredictor (Error(kUsage) otherwise), takes them as they are and has one step.
+  /// but for options.ridge, which needs a LinearPredictor (Error(kUsage) otherwise), takes them as they are and has one step. With `pairs`
+  /// [P,2] (comparisons.h) an example is a comparison: `split` and `target` [P] are of those.
   RewardTrainer(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const Tensor& target, Split split,
-                const RewardTrainingOptions& options, at::Device device, std::optional<TargetScale> scale = std::nullopt);
+                const RewardTrainingOptions& options, at::Device device, std::optional<TargetScale> scale = std::nullopt, Tensor pairs = {});
   RewardTrainingRecord step();
   bool done() const { return stopped_early_ || steps_done_ >= total_steps_; }
   int64_t steps_done() const { return steps_done_; }
@@ -95,7 +96,8 @@ class RewardTrainer {
   nn::Predictor& predictor_;
   const ItemRows& items_;
   const nn::Codec& codec_;
-  Tensor target_;   // [N] classes, or standardised rewards float32
+  Tensor target_;   // [N] classes, or standardised rewards float32; [P] shares of the first of pairs_
+  Tensor pairs_;    // undefined: each item is an example
   Split split_;
   RewardTrainingOptions options_;
   at::Device device_;
@@ -115,6 +117,9 @@ class RewardTrainer {
 /// timestep that each row draws.
 Tensor predict(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
                at::Device device, std::optional<int64_t> timestep = std::nullopt);
+/// The margins [rows] float64 of the predictor in evaluation mode on these comparisons.
+Tensor predict_margins(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const Tensor& pairs, const std::vector<int64_t>& rows,
+                       at::Device device);
 /// Metrics on these rows at each of the noise's levels(): [{"timestep", "alpha_cumprod", ...}].
 io::Json noise_level_quality(nn::Predictor& predictor, const ItemRows& items, const nn::Codec& codec, const std::vector<int64_t>& rows,
                              const Tensor& target, const OutputScale& scale, at::Device device);

@@ -11,7 +11,7 @@ namespace plumb::rewards {
 
 /// How a reward network is fitted. Everything here shapes the result.
 struct RewardTrainingOptions {
-  std::string type = "classifier";  ///< classifier: cross-entropy; regressor: squared error on standardised targets
+  std::string type = "classifier";  ///< classifier: cross-entropy; regressor: squared error on standardised targets; preference: see comparisons.h
   double epochs = 10;               ///< passes over the training items
   int64_t steps = 0;                ///< optimiser steps; 0: by epochs
   int64_t batch_size = 128;
@@ -19,12 +19,12 @@ struct RewardTrainingOptions {
   std::optional<int64_t> lr_warmup; ///< steps; absent: 100, but at most a tenth of all
   double weight_decay = 0.05;
   double grad_clip = 1.0;           ///< 0: none
-  double label_smoothing = 0;       ///< classifier only
+  double label_smoothing = 0;       ///< classifier and preference
   bool flip = false;
   int64_t shift = 0;                ///< pixels
   double held_out = 0.1;            ///< share of the labelled items that is never trained on
   int64_t labels = 0;               ///< labelled items in all, held out ones included; 0: every one
-  double label_noise = 0;           ///< regressor: sd of noise on each target; classifier: share of labels drawn anew
+  double label_noise = 0;           ///< regressor: sd of noise on each target; classifier: share of labels drawn anew; preference: of answers turned round
   int64_t evaluate_every = 0;       ///< steps between evaluations on held-out items; 0: once a pass
   int64_t patience = 0;             ///< evaluations without a better held-out loss before stopping; 0: never
   double below = 1;                 ///< regressor: only items whose target is at or below this quantile of all targets
@@ -38,11 +38,13 @@ struct RewardTrainingOptions {
 };
 
 inline void describe(OptionTable& t, RewardTrainingOptions& o) {
-  t.add("type", &o.type, "what to learn: the class of each item, or the number that scores give it").one_of({"classifier", "regressor"});
+  t.add("type", &o.type, "what to learn: the class of each item, the number that scores give it, or what people preferred (Bradley-Terry)")
+      .one_of({"classifier", "regressor", "preference"});
   t.group("Labels");
   t.add("labels", &o.labels, "use this many labelled items only, held-out ones included; 0 = all").range(0, 1e12);
   t.add("label-noise", &o.label_noise,
-        "regressor: standard deviation of normal noise added to each target; classifier: share of labels replaced by a random class")
+        "regressor: standard deviation of normal noise added to each target; classifier: share of labels replaced by a random class; "
+        "preference: share of answers turned round")
       .range(0, 1e9);
   t.add("below", &o.below, "regressor: use only items whose target is at or below this quantile of all targets, before --labels draws from them; 1 = all")
       .range(0, 1);
@@ -55,7 +57,7 @@ inline void describe(OptionTable& t, RewardTrainingOptions& o) {
   t.add("lr-warmup", &o.lr_warmup, "steps of warm-up; default 100, but at most a tenth of all").range(0, 1e9);
   t.add("weight-decay", &o.weight_decay, "decoupled weight decay").range(0, 10);
   t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping").range(0, 1e9);
-  t.add("label-smoothing", &o.label_smoothing, "classifier: share of the target spread over all classes").range(0, 0.9);
+  t.add("label-smoothing", &o.label_smoothing, "classifier: share of the target spread over all classes; preference: share of each answer that becomes a tie").range(0, 0.9);
   t.add("flip", &o.flip, "mirror half of the images at random");
   t.add("shift", &o.shift, "move images by up to this many pixels each way at random").range(0, 64);
   t.add("evaluate-every", &o.evaluate_every, "steps between evaluations on held-out items; 0 = once a pass").range(0, 1e9);

@@ -25,8 +25,8 @@ const std::vector<std::string> kTraining{"network", "epochs", "steps", "batch-si
 
 }  // namespace
 
-void check_uncertainty_options(const UncertaintyOptions& o, bool classifier, const std::function<bool(const std::string&)>& was_set) {
-  if (classifier && o.type != "none") refuse("uncertainty", "for --type classifier");
+void check_uncertainty_options(const UncertaintyOptions& o, const std::string& type, const std::function<bool(const std::string&)>& was_set) {
+  if (type != "regressor" && o.type != "none") refuse("uncertainty", "for --type " + type);
   for (const auto& [option, types] : kUses) {
     if (!was_set(option) || (" " + types + " ").find(" " + o.type + " ") != std::string::npos) continue;
     refuse(option, o.type == "none" ? "without --uncertainty " + types.substr(0, types.find(' ')) : "with --uncertainty " + o.type);

@@ -53,6 +53,6 @@ inline void describe(OptionTable& t, UncertaintyOptions& o) {
 }
 
 /// Throws Error(kUsage) naming an option that was set and has no meaning with the others. `classifier`: what is trained.
-void check_uncertainty_options(const UncertaintyOptions& options, bool classifier, const std::function<bool(const std::string&)>& was_set);
+void check_uncertainty_options(const UncertaintyOptions& options, const std::string& type, const std::function<bool(const std::string&)>& was_set);
 
 }  // namespace plumb::rewards

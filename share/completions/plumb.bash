@@ -290,7 +290,7 @@ _plumb_complete() {
     "reward-train --network") COMPREPLY=($(compgen -W 'auto tiny small medium cnn sequence vector linear kmer' -- "$current")); return ;;
     "reward-train --target") return ;;
     "reward-train --test") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    "reward-train --type") COMPREPLY=($(compgen -W 'classifier regressor' -- "$current")); return ;;
+    "reward-train --type") COMPREPLY=($(compgen -W 'classifier regressor preference' -- "$current")); return ;;
     "reward-train --labels") return ;;
     "reward-train --label-noise") return ;;
     "reward-train --below") return ;;

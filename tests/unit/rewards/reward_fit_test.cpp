@@ -173,7 +173,7 @@ TEST_CASE("fit: what is refused") {
   }
   UncertaintyOptions options;
   const auto refused = [&](bool classifier, const std::string& set) {
-    return exit_of([&] { check_uncertainty_options(options, classifier, [&](const std::string& option) { return option == set; }); });
+    return exit_of([&] { check_uncertainty_options(options, classifier ? "classifier" : "regressor", [&](const std::string& option) { return option == set; }); });
   };
   CHECK(refused(false, "scale") == Exit::kUsage);      // none
   options.type = "bonus";
@@ -190,7 +190,7 @@ TEST_CASE("fit: what is refused") {
   options.choose = 0;
   CHECK(refused(false, "kappa") == Exit::kUsage);
   CHECK(refused(false, "softmin-tau") == Exit::kUsage);
-  CHECK_NOTHROW(check_uncertainty_options(options, false, [](const std::string& option) { return option == "members" || option == "cap" || option == "lr"; }));
+  CHECK_NOTHROW(check_uncertainty_options(options, "regressor", [](const std::string& option) { return option == "members" || option == "cap" || option == "lr"; }));
 }
 
 }  // namespace plumb::rewards

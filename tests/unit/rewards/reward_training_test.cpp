@@ -252,27 +252,27 @@ TEST_CASE("labelled items: what is refused") {
   const Folder folder;
   std::string message;
   const io::Manifest plain = write_dataset(folder / "a.h5", toy.images);
-  CHECK(exit_of([&] { read_labelled(plain, true, ""); }, &message) == Exit::kBadInput);
+  CHECK(exit_of([&] { read_labelled(plain, "classifier", ""); }, &message) == Exit::kBadInput);
   CHECK(message.find("no labels") != std::string::npos);
-  CHECK(exit_of([&] { read_labelled(plain, false, ""); }, &message) == Exit::kBadInput);
+  CHECK(exit_of([&] { read_labelled(plain, "regressor", ""); }, &message) == Exit::kBadInput);
   const io::Manifest one = write_dataset(folder / "b.h5", toy.images, at::zeros({6}, at::kLong));
-  CHECK(exit_of([&] { read_labelled(one, true, ""); }, &message) == Exit::kBadInput);
+  CHECK(exit_of([&] { read_labelled(one, "classifier", ""); }, &message) == Exit::kBadInput);
   CHECK(message.find("one class") != std::string::npos);
   const io::Manifest negative = write_dataset(folder / "c.h5", toy.images, toy.label - 1);
-  CHECK(exit_of([&] { read_labelled(negative, true, ""); }) == Exit::kBadInput);
+  CHECK(exit_of([&] { read_labelled(negative, "classifier", ""); }) == Exit::kBadInput);
   const io::Manifest good = write_dataset(folder / "d.h5", toy.images, at::arange(6, at::kLong));
-  CHECK(read_labelled(good, true, "").classes.size() == 6);
+  CHECK(read_labelled(good, "classifier", "").classes.size() == 6);
 
   io::H5Writer writer(folder / "s.h5");
   nn::write_tensor(writer, "reward/a", at::ones({6}));
   nn::write_tensor(writer, "reward/b", at::full({6}, std::nan("")));
   const io::Manifest scores = io::commit_artefact(writer, io::Manifest({{"format", "plumb/1"}, {"kind", "scores"}, {"count", 6},
                                                                         {"inputs", {{"dataset", good.json()}}}}));
-  CHECK(exit_of([&] { read_labelled(scores, false, ""); }, &message) == Exit::kUsage);
+  CHECK(exit_of([&] { read_labelled(scores, "regressor", ""); }, &message) == Exit::kUsage);
   CHECK(message.find("a, b") != std::string::npos);
-  CHECK(exit_of([&] { read_labelled(scores, false, "c"); }) == Exit::kUsage);
-  CHECK(exit_of([&] { read_labelled(scores, false, "b"); }) == Exit::kBadInput);
-  CHECK(read_labelled(scores, false, "a").target.sum().item<double>() == 6);
+  CHECK(exit_of([&] { read_labelled(scores, "regressor", "c"); }) == Exit::kUsage);
+  CHECK(exit_of([&] { read_labelled(scores, "regressor", "b"); }) == Exit::kBadInput);
+  CHECK(read_labelled(scores, "regressor", "a").target.sum().item<double>() == 6);
 }
 
 }  // namespace plumb::rewards
