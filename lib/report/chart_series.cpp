@@ -80,7 +80,7 @@ void draw_scatter(Svg& svg, const Box& box, const Series& s) {
   std::string line;
   for (size_t i = 0; i < s.y.size(); ++i)
     if (joined(i) && drawable(box, s, i)) line += (line.empty() ? "M" : "L") + point(box, s.x[i], s.y[i]);
-  svg.path(line, 1.5);
+  svg.path(line, 1.5, s.dashed ? "5 4" : "");
   for (size_t i = 0; i < s.y.size(); ++i) {
     if (!drawable(box, s, i)) continue;
     const bool tip = i < s.tips.size() && !s.tips[i].empty();

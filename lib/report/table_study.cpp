@@ -186,7 +186,7 @@ Report build_table_report(const ResultTable& table, const TableFigureOptions& o,
         }
         s.tips.push_back((p.by.empty() ? "" : p.by + ": ") + readable(p.x.mean) + ", " + readable_with_error(p.y[k].mean, half(p.y[k])));
       }
-      s.square = o.marks && n >= static_cast<size_t>(kColours);
+      s.square = n >= static_cast<size_t>(kColours);
       if (!s.x.empty()) panel.series.push_back(std::move(s));
     }
     if (panel.series.empty() && std::any_of(points.begin(), points.end(), [&](const TablePoint& p) { return p.y[k].n > 0 && std::isfinite(p.x.mean); }))
