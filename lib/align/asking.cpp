@@ -18,7 +18,9 @@
 #include "core/text.h"
 #include "feedback/asker.h"
 #include "feedback/session.h"
+#include "io/class_names.h"
 #include "io/space.h"
+#include "rewards/class_reward.h"
 
 namespace plumb::align {
 namespace {
@@ -251,8 +253,10 @@ std::function<std::vector<double>(const std::string&, const feedback::Items&)> r
   auto made = std::make_shared<std::map<std::string, std::unique_ptr<rewards::Reward>>>();
   return [made, device, timeout_s](const std::string& expression, const feedback::Items& items) {
     std::unique_ptr<rewards::Reward>& reward = (*made)[expression];
-    if (!reward)
+    if (!reward) {
       reward = rewards::make_reward(expression, items.space(), device, timeout_s);
+      rewards::check_own_classes(reward->describe(), io::class_names(items.manifest()), items.manifest().label());
+    }
     const io::H5Reader file = io::open_artefact(items.manifest());
     const Tensor stored = nn::read_all(file, items.space().dataset()), label = file.has("label") ? nn::read_all(file, "label") : Tensor();
     const Tensor values = reward->score({stored, label, 0}).to(at::kCPU, at::kDouble).contiguous();

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "io/class_names.h"
 
 namespace plumb::align {
 namespace {
@@ -43,7 +44,7 @@ TunedModel::TunedModel(const io::Manifest& base, const FinetuneOptions& o, at::D
 }
 
 std::vector<std::string> TunedModel::class_names() const {
-  return model_.manifest.json().value("classes", std::vector<std::string>());
+  return io::class_names(model_.manifest);
 }
 
 void TunedModel::write(io::H5Writer& writer, io::Manifest& manifest, const nn::NamedTensors& weights) const {

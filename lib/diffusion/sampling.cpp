@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "io/class_names.h"
 #include "diffusion/aig.h"
 #include "diffusion/process_options.h"
 
@@ -30,11 +31,11 @@ std::string class_choice(const SamplingOptions& o, const nn::Model& model, bool 
   if (num_classes == 0) {
     if (was_set && which != "none") throw Error(Exit::kUsage, "--class", "the model is unconditional: it has no classes");
     which = "none";
-  } else if (const auto names = model.manifest.json().find("classes"); names != model.manifest.json().end() && names->is_array()) {
-    const auto found = std::find(names->begin(), names->end(), o.label_class);
+  } else if (const std::vector<std::string> names = io::class_names(model.manifest); !names.empty()) {
+    const auto found = std::find(names.begin(), names.end(), o.label_class);
     const bool is_name = which.find_first_not_of("0123456789") != std::string::npos && which != "balanced" && which != "random" && which != "none";
-    if (found != names->end()) which = std::to_string(found - names->begin());
-    else if (is_name) throw Error(Exit::kUsage, "--class", "the model has no class named '" + which + "'", "balanced, random, none, or one of " + join(names->get<std::vector<std::string>>(), ", "));
+    if (found != names.end()) which = std::to_string(found - names.begin());
+    else if (is_name) throw Error(Exit::kUsage, "--class", "the model has no class named '" + which + "'", "balanced, random, none, or one of " + join(names, ", "));
   }
   if (o.guidance_scale != 1.0 && which == "none" && o.target.empty()) {
     throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class or --target");

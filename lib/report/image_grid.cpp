@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "io/class_names.h"
 
 namespace plumb::report {
 namespace {
@@ -109,10 +110,7 @@ io::Image draw_tiles(const io::H5Reader& file, const io::Space& space, const Til
 std::vector<std::string> class_names(const io::Manifest& samples) {
   std::vector<std::string> names;
   for (const io::Manifest& from : {samples, samples.find("model").value_or(samples), samples.find("dataset").value_or(samples)}) {
-    const auto classes = from.json().find("classes");
-    if (!names.empty() || classes == from.json().end() || !classes->is_array()) continue;
-    for (const io::Json& name : *classes)
-      names.push_back(name.is_string() ? name.get<std::string>() : name.dump());
+    if (names.empty()) names = io::class_names(from);
   }
   return names;
 }

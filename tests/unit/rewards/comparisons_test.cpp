@@ -27,7 +27,7 @@ struct Judged {
 };
 
 /// The values that a linear network is fitted to give the three items, [3].
-at::Tensor strengths(const Judged& judged) {
+at::Tensor strengths(const Judged& judged, double smoothing = 0) {
   const LabelledItems labelled = read_labelled(judged.feedback, "preference", "");
   RewardTrainingOptions options;
   options.type = "preference";
@@ -38,6 +38,7 @@ at::Tensor strengths(const Judged& judged) {
   options.weight_decay = 0;
   options.grad_clip = 0;
   options.held_out = 0;
+  options.label_smoothing = smoothing;
   const io::H5Reader file(judged.items.path());
   const ItemRows rows(file, "vectors");
   const auto codec = nn::make_codec(judged.items.space(), "test");
@@ -65,6 +66,11 @@ TEST_CASE("preferences: a tie is half of each") {
   const at::Tensor pairs = at::tensor({0, 1, 0, 1, 0, 1}, at::kLong).reshape({3, 2});
   const at::Tensor r = strengths(Judged(pairs, at::tensor({1., 1., 0.}), true));
   CHECK((r[0] - r[1]).item<double>() == doctest::Approx(std::log(2.5 / 0.5)).epsilon(1e-3));
+}
+
+TEST_CASE("preferences: label smoothing makes a share of each answer a tie, so what always wins is not infinitely better") {
+  const at::Tensor r = strengths(Judged(at::tensor({0, 1, 0, 1}, at::kLong).reshape({2, 2}), at::tensor({1., 1.}), true), 0.2);
+  CHECK((r[0] - r[1]).item<double>() == doctest::Approx(std::log(0.9 / 0.1)).epsilon(1e-3));
 }
 
 TEST_CASE("preferences: likes and dislikes are comparisons with a value of 0, which no mean is taken off") {
