@@ -43,7 +43,7 @@ struct DiversityOptions {
   t.add("sequences.k", &o.settings.sequences.k, "letters of the words that are compared with the reference's").range(1, 24);
   t.add("sequences.edit-pairs", &o.settings.sequences.edit_pairs, "pairs of sequences, at most, whose edit distance is taken; 0 = none")
       .metavar("N").range(0, 1e7);
-  t.add("subspace", &o.settings.subspace.file, "metric subspace: the true subspace, an array A [D,d] of orthonormal columns, in an NPZ archive or a table with columns A1, A2, ...").metavar("FILE").file();
+  t.add("subspace", &o.settings.subspace.file, "metric subspace: the true subspace, an array A [D,d] whose columns span it, in an NPZ archive or a table with columns A1, A2, ...").metavar("FILE").file();
   t.add("class-coverage.classes", &o.settings.class_coverage.classes, "metric class-coverage: the wanted classes, by name or number, comma-separated; by default all")
       .metavar("CLASS,...");
   t.add("class-coverage.classifier", &o.settings.class_coverage.classifier, "metric class-coverage: the classifier that says of which class an item is; by default the feature network").metavar("FILE.h5").file();
@@ -75,6 +75,12 @@ void refuse_without_effect(cli::Context& ctx, const std::vector<std::string>& co
 int run(cli::Context& ctx, const DiversityOptions& o) {
   const at::Device device = nn::parse_device(o.common.device);
   nn::setup_torch(ctx.threads());
+  for (const char* option : {"vendi.bandwidth", "vendi.frequencies"}) {
+    const std::vector<std::string>& kernels = o.settings.vendi.kernels;
+    if (ctx.was_set(option) && std::find(kernels.begin(), kernels.end(), "rbf") == kernels.end()) {
+      throw Error(Exit::kUsage, std::string("--") + option, "has no effect without --vendi.kernel rbf");
+    }
+  }
   if (o.settings.vendi.bootstrap == 1) throw Error(Exit::kUsage, "--bootstrap", "1 resample gives no interval", "0 or at least 2");
   const io::Manifest input = ctx.input();
   const io::Manifest items = metrics::find_items(input);
@@ -86,6 +92,7 @@ int run(cli::Context& ctx, const DiversityOptions& o) {
   std::optional<io::Manifest> reference_manifest;
   if (!o.reference.empty() && !npz) reference_manifest = ctx.read(o.reference, "");
   metrics::Extractor extractor(o.features, device, o.batch_size, o.limit);
+  if (ctx.was_set("features")) extractor.refuse_other_network(items);
   std::optional<io::Manifest> kept = extractor.find_kept(input, items);
   std::vector<io::Manifest> read{input, items};
   if (reference_manifest) read.push_back(metrics::find_items(*reference_manifest));

@@ -92,6 +92,7 @@ int run(cli::Context& ctx, const EvaluateOptions& o) {
   std::vector<io::Manifest> read{input, items};
   if (reference_manifest) read.push_back(metrics::find_items(*reference_manifest));
   metrics::Extractor extractor(o.features, device, o.batch_size, o.limit);
+  if (ctx.was_set("features")) extractor.refuse_other_network(items);
   std::optional<io::Manifest> kept = extractor.find_kept(input, items);
   if (kept) read.insert(read.begin(), *kept);
   metrics::check_save_target("--save-features", o.save_features, o.common.force, read);

@@ -31,11 +31,13 @@ void describe(OptionTable& t, Options& o) {
 int run(cli::Context& context, const Options& o) {
   if (o.how.path.empty() || o.how.path == "-") throw Error(Exit::kUsage, "--output", o.how.path.empty() ? "is empty" : "'-' is standard output, which carries the manifest", "name a file");
   const io::Manifest& input = context.input();
-  if (context.dry_run()) return context.finish_dry_run({{"input", input.label()}, {"kind", input.kind()}, {"to", o.to}, {"path", o.how.path}});
   context.refuse_input_as_output(o.how.path);
+  io::ExportOptions how = o.how;
+  how.dry_run = context.dry_run();
   for (const io::ExporterRow& row : io::exporters()) {
-    if (row.name == o.to) row.run(input, o.how);
+    if (row.name == o.to) row.run(input, how);
   }
+  if (context.dry_run()) return context.finish_dry_run({{"input", input.label()}, {"kind", input.kind()}, {"to", o.to}, {"path", o.how.path}});
   log::info("wrote ", o.how.path);
   return context.pass_on(input);
 }

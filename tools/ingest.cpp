@@ -1,4 +1,5 @@
 // ingest: outside data -> dataset, a diffusers model -> model.   Man page: ingest(1).   SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/tool.h"
@@ -122,11 +123,22 @@ int64_t copy_items(io::Importer& importer, io::ItemSelection& selection, int64_t
   return largest;
 }
 
+void check_class_names(const std::vector<std::string>& names, bool given) {
+  for (size_t k = 0; given && k < names.size(); ++k) {
+    if (names[k].empty()) throw Error(Exit::kUsage, "--class-names", cat("name ", k, " is empty"));
+    if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(k), names[k]) != names.begin() + static_cast<std::ptrdiff_t>(k)) {
+      throw Error(Exit::kUsage, "--class-names", "names two classes '" + names[k] + "'", "classes are told apart by their names");
+    }
+  }
+}
+
 int ingest_data(cli::Context& context, const Options& o) {
   if (o.how.paths.empty()) throw Error(Exit::kUsage, "", "nothing to read", "name files or a folder; try 'ingest --help'");
   const auto importer = io::make_importer(o.format, o.how);
   std::vector<std::string> classes = o.class_names.empty() ? importer->label_names() : split(o.class_names, ',');
   if (!o.class_names.empty() && !importer->has_labels()) throw Error(Exit::kUsage, "--class-names", "there are no labels to name", "give --labels or --label-column");
+  if (context.was_set("seed") && o.which.held_out == 0) throw Error(Exit::kUsage, "--seed", "draws nothing here", "it is for --held-out");
+  check_class_names(classes, !o.class_names.empty());
   io::ItemSelection selection(o.which, importer->has_labels(), classes);
   if (context.dry_run()) {
     return context.finish_dry_run({{"space", importer->space().to_json()}, {"items_in_source", importer->count()},

@@ -167,7 +167,7 @@ int run(cli::Context& ctx, const PretrainOptions& o) {
   manifest.json()["space"] = space.to_json();
   if (num_classes > 0 && dataset.json().contains("classes")) manifest.json()["classes"] = dataset.json().at("classes");
   manifest.json()["model"] = {{"denoiser", network->config()}, {"schedule", process->schedule()},
-                              {"parameters", network->parameter_count()}};
+                              {"parameters", network->parameter_count()}, {"label_drop", o.training.label_drop}};
   if (condition.value) manifest.json()["model"]["condition"] = condition.value->to_json();
   const int status = ctx.finish(output, manifest);
   nn::remove_checkpoint(checkpoint);

@@ -64,9 +64,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   diffusion::check_steering_options(o.steering, o.guidance, was_set);
   const io::Manifest source = o.model.empty() ? ctx.need("model") : ctx.read(o.model, "model");
   nn::Model loaded = nn::load_model(source, device, o.lora_scale);
-  if (ctx.was_set("lora-scale") && !source.json().at("model").contains("lora")) {
-    throw Error(Exit::kUsage, "--lora-scale", "the model has no LoRA adapter", "leave it out");
-  }
+  if (ctx.was_set("lora-scale") && !source.json().at("model").contains("lora")) throw Error(Exit::kUsage, "--lora-scale", "the model has no LoRA adapter", "leave it out");
   const auto codec = nn::make_codec(loaded.space, source.label());
   diffusion::SamplerOptions sampler = o.sampler;
   diffusion::resolve_sampler_options(sampler, loaded.schedule, was_set);
@@ -76,7 +74,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   const diffusion::SampledModel network(std::move(loaded), o, *process, find_base, precision, device);
   const nn::Model& model = network.model();
   const int64_t num_classes = model.denoiser->num_classes();
-  const diffusion::Targets targets(o.target, model, which == "balanced" ? num_classes : 1);
+  const diffusion::Targets targets(o.target, model, o.share_start * (which == "balanced" ? num_classes : 1));
   const std::unique_ptr<rewards::Reward> reward =
       o.steering.reward.empty() ? nullptr : rewards::make_reward(o.steering.reward, model.space, device, o.reward_timeout_s);
   const bool labelled = which != "none";  // the null class is no label
@@ -95,9 +93,7 @@ int run(cli::Context& ctx, const SampleOptions& o) {
   }
   std::optional<diffusion::RewardGuidance> guidance;
   if (!o.guidance.at.empty()) {
-    if (!reward->differentiable()) {
-      throw Error(Exit::kUsage, "--reward", cat("has no gradient, which --guide needs: ", join(reward->without_gradient(), ", ")), "--steer fk, say");
-    }
+    if (!reward->differentiable()) throw Error(Exit::kUsage, "--reward", cat("has no gradient, which --guide needs: ", join(reward->without_gradient(), ", ")), "--steer fk, say");
     guidance.emplace(network.function(), *process, model.schedule, soft, o.guidance, source.label());
   }
   const int64_t per_item = steering ? steering->per_item() : 1;  // rows written
@@ -171,6 +167,9 @@ int run(cli::Context& ctx, const SampleOptions& o) {
     return ctx.finish(output, manifest);
   } catch (const StopRequested&) {
     die_of_stop_signal();
+  } catch (const Error& error) {
+    if (error.exit() == Exit::kTryAgain) die_of_stop_signal();  // it ended a reward's program; there is no checkpoint to go on from
+    throw;
   }
 }
 

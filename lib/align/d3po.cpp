@@ -124,6 +124,12 @@ class D3po final : public OnlineMethod {
     request.batch_size = options().batch_size;
     request.share_start = about.value("share_start", int64_t{1});
     request.reference_log_prob = true;
+    for (const JudgedPair& pair : judged.pairs) {
+      const auto start = [&](int64_t row) { return (request.items.front() + judged.item[static_cast<size_t>(row)]) / request.share_start; };
+      if (start(pair.first) != start(pair.second))
+        throw Error(Exit::kBadInput, judged.samples.label(), cat("samples ", judged.item[static_cast<size_t>(pair.first)], " and ", judged.item[static_cast<size_t>(pair.second)],
+                    " were compared and do not start from the same noise, as d3po needs"), "sample --share-start 2 --first of a multiple of it; or --method diffusion-dpo");
+    }
     Progress bar("running the chains of the judged samples", judged.samples.count());
     const std::optional<Rollout> rollout = roll_out(context.policy, context.codec, request, [&](int64_t done) { bar.update(done); });
     if (!rollout)

@@ -174,8 +174,9 @@ Verdict Monitor::verdict() const {
   std::vector<std::string> fell;
   for (const Parting& p : v.partings)
     fell.push_back(rewards::reward_dataset_name(p.gold));
-  v.text = cat("proxy and gold parted at step ", first.step, " (95% interval ", first.low, " to ", first.high,
-               "): ", has_proxy() ? "the reward kept rising while " : "", join(fell, " and "), " fell");
+  const std::string when = cat(" at step ", first.step, " (95% interval ", first.low, " to ", first.high, ")");
+  v.text = has_proxy() ? cat("proxy and gold parted", when, ": the reward kept rising while ", join(fell, " and "), " fell")
+                       : cat("gold began to fall", when, ": ", join(fell, " and "));
   return v;
 }
 

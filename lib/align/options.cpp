@@ -143,6 +143,10 @@ void resolve_answers(FinetuneOptions& o, const std::function<bool(const std::str
     throw Error(Exit::kUsage, "--choose", "diverse would compare samples that do not share a start", "random");
   if (o.method == "d3po" && o.ask.share_start < 2)
     throw Error(Exit::kUsage, "--share-start", "d3po compares samples that start from the same noise", "2 or more");
+  if (!o.ask.step && o.ask.share_start > 1 && samples_per_round(o.ask) % o.ask.share_start != 0)
+    throw Error(Exit::kUsage, o.ask.candidates > 0 ? "--candidates" : "--per-round",
+                cat(samples_per_round(o.ask), " samples a round are no whole number of groups of ", o.ask.share_start, " that share a start"),
+                cat("make it one, or choose another --share-start"));
   if (!o.ask.step)
     feedback::check_asker(o.ask.who, feedback::parse_mode(o.ask.mode, "--mode"));
   o.epochs = o.ask.rounds;

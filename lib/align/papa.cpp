@@ -188,10 +188,11 @@ void PreferenceAlignment::restore(const nn::Checkpoint& checkpoint, bool collect
   const io::Json& state = checkpoint.state.at("papa");
   y_ = state.at("y").get<std::vector<double>>();
   fresh_ = state.at("fresh").get<int64_t>();
+  epoch_ = state.at("epoch").get<int64_t>();
   for (const auto& [name, tensor] : checkpoint.with_prefix("papa/"))
     (name == "stored" ? stored_ : label_) = tensor;
   if (collected)
-    plan_updates(state.at("epoch").get<int64_t>());
+    plan_updates(epoch_);
 }
 
 io::Json PreferenceAlignment::plan() const {

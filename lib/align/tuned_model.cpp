@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "diffusion/sampling.h"
 #include "io/class_names.h"
 
 namespace plumb::align {
@@ -27,6 +28,12 @@ TunedModel::TunedModel(const io::Manifest& base, const FinetuneOptions& o, at::D
       base_below_(align::base_below(o, model_.schedule.value("num_train_timesteps", int64_t{0}))) {
   if (model_.denoiser->takes_value())
     throw Error(Exit::kUsage, base.label(), "tuning of value-conditional models is not offered", "pretrain --condition class or none makes one that can be tuned");
+  if (model_.denoiser->num_classes() > 0) {
+    if (o.guidance_scale != 1.0)
+      diffusion::check_knows_none(base, "--guidance-scale", "leave it at 1");
+    if (o.classes == std::vector<std::string>{"none"})
+      diffusion::check_knows_none(base, "--class", "name classes, or leave it out");
+  }
   if (const int64_t below = base.json().at("model").value("base_below", int64_t{0}); below > 0)
     throw Error(Exit::kUsage, base.label(), cat("draws its steps below timestep ", below, " by the model that it was tuned from (epapa), and tuning such a pair is not offered"),
                 "go on with --step, or start from that model");

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "diffusion/process.h"
 #include "nn/data.h"
@@ -17,6 +18,9 @@ class GaussianProcess final : public ReverseProcess {
       : options_(options), schedule_(schedule), shape_(item_shape), noise_at_end_(noise_at_end), sampler_(make_sampler(options, schedule)) {
     if (noise_at_end && !(options.name == "ddpm" && options.variance == "beta")) {
       throw Error(Exit::kUsage, "--variance", "noise in the last step needs ddpm's variance beta");
+    }
+    if (const double signal = alpha(0); signal > 0.5) {  // one step of leading spacing is at timestep 0
+      log::warn("the first step is at timestep ", time(0), ", where a sample is hardly noised, and chains start from noise alone: take more --steps");
     }
   }
 

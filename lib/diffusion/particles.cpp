@@ -9,6 +9,20 @@
 #include "diffusion/resampling.h"
 
 namespace plumb::diffusion {
+namespace {
+
+/// Of log weights; those within rounding are equal, and the first of them is taken: sums of differences end in other last digits with
+/// another batch, and equal rewards are common (a count of letters).
+int64_t first_of_largest(const std::vector<double>& log_w) {
+  const double largest = *std::max_element(log_w.begin(), log_w.end());
+  double spread = 1;
+  for (const double w : log_w) {
+    if (std::isfinite(w)) spread = std::max(spread, largest - w);
+  }
+  return std::find_if(log_w.begin(), log_w.end(), [&](double w) { return w >= largest - 1e-9 * spread; }) - log_w.begin();
+}
+
+}  // namespace
 
 Particles::Particles(std::vector<int64_t> items, int64_t n, uint64_t seed, std::string scheme)
     : items_(std::move(items)), n_(n), seed_(seed), scheme_(std::move(scheme)),
@@ -49,7 +63,7 @@ Tensor Particles::survivors(const std::string& keep, int64_t step) const {
   for (size_t g = 0; g < items_.size(); ++g) {
     const auto first = static_cast<int64_t>(g) * n_;
     if (keep == "best") {
-      rows.push_back(first + (std::max_element(log_w_[g].begin(), log_w_[g].end()) - log_w_[g].begin()));
+      rows.push_back(first + first_of_largest(log_w_[g]));
       continue;
     }
     Philox random(seed_, Stream::kResample, static_cast<uint64_t>(items_[g]), static_cast<uint32_t>(step));

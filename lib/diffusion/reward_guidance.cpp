@@ -58,6 +58,7 @@ Tensor RewardGuidance::output(size_t i, const Tensor& x_t, const Tensor& timeste
   }
   own = through ? own.detach() : model_(i, x_t, timestep, condition);
   rewards_ += x_t.size(0);
+  if (!at::isfinite(value).all().item<bool>()) throw Error(Exit::kBadNumbers, "--reward", cat("is not finite in step ", i), "one that is finite everywhere");
   if (!at::isfinite(gradient).all().item<bool>()) {
     throw Error(Exit::kBadNumbers, "--guide", cat("the reward's gradient is not finite in step ", i), "a smaller --guide-strength");
   }

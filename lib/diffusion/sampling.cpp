@@ -25,6 +25,14 @@ std::pair<int64_t, int64_t> item_range(const SamplingOptions& o) {
   return {cut(part), cut(part + 1)};
 }
 
+void check_knows_none(const io::Manifest& model, const std::string& option, const std::string& hint) {
+  const nlohmann::ordered_json& json = model.json();
+  nlohmann::ordered_json dropped = json.at("model").value("label_drop", nlohmann::ordered_json());
+  if (dropped.is_null() && json.value("tool", "") == "pretrain" && json.contains("config")) dropped = json["config"].value("label_drop", nlohmann::ordered_json());
+  if (!dropped.is_number() || dropped.get<double>() != 0) return;
+  throw Error(Exit::kUsage, option, "the model was trained with --label-drop 0, so it does not know what no class or value means", hint);
+}
+
 std::string class_choice(const SamplingOptions& o, const nn::Model& model, bool was_set) {
   std::string which = o.label_class;
   const int64_t num_classes = model.denoiser->num_classes();
@@ -40,9 +48,9 @@ std::string class_choice(const SamplingOptions& o, const nn::Model& model, bool 
   if (o.guidance_scale != 1.0 && which == "none" && o.target.empty()) {
     throw Error(Exit::kUsage, "--guidance-scale", "samples without a class have nothing to be guided to", "leave it at 1, or choose a --class or --target");
   }
-  if (const auto& config = model.manifest.json().value("config", nlohmann::ordered_json::object()); o.guidance_scale != 1.0 && config.value("label_drop", nlohmann::ordered_json()) == 0.0) {
-    throw Error(Exit::kUsage, "--guidance-scale", "the model was trained with --label-drop 0, so it knows no samples without a class to be guided away from", "leave it at 1");
-  }
+  if (o.guidance_scale != 1.0) check_knows_none(model.manifest, "--guidance-scale", "leave it at 1");
+  if (which == "none" && num_classes > 0) check_knows_none(model.manifest, "--class", "name a class, or balanced");
+  if (o.target.empty() && model.denoiser->takes_value()) check_knows_none(model.manifest, "--target", "give one");
   choose_labels(which, {}, num_classes, o.seed);  // a bad class is refused before the work starts
   return which;
 }

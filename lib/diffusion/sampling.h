@@ -19,8 +19,13 @@ namespace plumb::diffusion {
 std::pair<int64_t, int64_t> item_range(const SamplingOptions& options);
 
 /// --class as choose_labels takes it: a class may be named, and an unconditional model has "none". `was_set`: whether the user gave it.
-/// Throws Error(kUsage) for a class that the model does not have, and for --guidance-scale without a class or --target.
+/// Throws Error(kUsage) for a class that the model does not have, and for --guidance-scale without a class or --target;
+/// as check_knows_none().
 std::string class_choice(const SamplingOptions& options, const nn::Model& model, bool was_set);
+
+/// Throws Error(kUsage, option) with `hint` if `model` (kind "model") was trained with no label or value dropped, so that it never learned
+/// what "no class" or "no value" means; a model that does not say is let through.
+void check_knows_none(const io::Manifest& model, const std::string& option, const std::string& hint);
 
 /// The timesteps of a process, whole numbers or not: what its network is told.
 nlohmann::ordered_json timesteps_of(const ReverseProcess& process);

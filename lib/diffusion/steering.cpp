@@ -94,7 +94,7 @@ Tensor Steering::rows(int64_t groups) const {
 }
 
 Tensor soft_value_weights(const Tensor& v, double alpha) {
-  if (alpha > 0) return at::softmax(v / alpha, -1);
+  if (alpha > 0) return at::softmax((v - v.amax(-1, true)) / alpha, -1);  // the largest at 0: v / alpha alone may overflow
   return at::zeros_like(v).scatter(-1, v.argmax(-1, true), 1.0);
 }
 

@@ -147,7 +147,7 @@ Tensor ValueWeight::operator()(const Tensor& standardised) const {
   return (at::exp((standardised.to(at::kDouble) - max_) / tau_) / mean_).to(at::kFloat);
 }
 
-Targets::Targets(const std::string& text, const nn::Model& model, int64_t classes_in_turn) : classes_in_turn_(std::max<int64_t>(1, classes_in_turn)) {
+Targets::Targets(const std::string& text, const nn::Model& model, int64_t items_a_target) : items_a_target_(std::max<int64_t>(1, items_a_target)) {
   if (text.empty()) return;
   const auto condition = value_condition(model.manifest);
   if (!model.denoiser->takes_value() || !condition) {
@@ -163,7 +163,7 @@ Targets::Targets(const std::string& text, const nn::Model& model, int64_t classe
 Tensor Targets::raw(const std::vector<int64_t>& items) const {
   std::vector<float> dealt;
   for (const int64_t item : items) {
-    dealt.push_back(static_cast<float>(values_[static_cast<size_t>(item / classes_in_turn_) % values_.size()]));
+    dealt.push_back(static_cast<float>(values_[static_cast<size_t>(item / items_a_target_) % values_.size()]));
   }
   return at::tensor(dealt, at::kFloat);
 }

@@ -59,13 +59,13 @@ class ValueWeight {
   double tau_ = 0, max_ = 0, mean_ = 1;   // of standardised values; mean_ of exp((y - max) / tau)
 };
 
-/// Values that samples are asked to have, dealt in turn. With classes dealt in turn too, each class gets the first target, then each the
-/// second: item k has target number floor(k / classes_in_turn) modulo their number, so that both are balanced.
+/// Values that samples are asked to have, dealt in turn: item k has target number floor(k / items_a_target) modulo their number. With
+/// classes dealt in turn too, each class gets the first target, then each the second, so that both are balanced.
 class Targets {
  public:
   /// text: numbers in the value's own units, separated by commas; "": none. Throws Error(kUsage, "--target") for anything else, or for a
   /// model that takes no value.
-  Targets(const std::string& text, const nn::Model& model, int64_t classes_in_turn = 1);
+  Targets(const std::string& text, const nn::Model& model, int64_t items_a_target = 1);
   bool any() const { return !values_.empty(); }
   Tensor raw(const std::vector<int64_t>& items) const;             ///< [B] float32
   Tensor standardised(const std::vector<int64_t>& items) const;    ///< what the network is told
@@ -73,7 +73,7 @@ class Targets {
  private:
   std::vector<double> values_;
   ValueCondition condition_;
-  int64_t classes_in_turn_;
+  int64_t items_a_target_;
 };
 
 }  // namespace plumb::diffusion

@@ -96,6 +96,10 @@ Json schedule_of(const Json& config, const std::string& path) {
   if (field(config, "rescale_betas_zero_snr", false, path)) refuse("rescale_betas_zero_snr");
   if (field(config, "use_flow_sigmas", false, path)) refuse("use_flow_sigmas");
   choice(config, "timestep_type", "discrete", {"discrete"}, path);
+  for (const char* key : {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"}) {
+    if (field(config, key, false, path)) log::warn(path, ": ", key, " is not kept: timesteps here are spaced as timestep_spacing says");
+  }
+  if (choice(config, "interpolation_type", "linear", {"linear", "log_linear"}, path) != "linear") log::warn(path, ": interpolation_type is not kept: steps here are at whole timesteps");
   const std::string variance = field<std::string>(config, "variance_type", "fixed_small", path);
   if (variance.rfind("learned", 0) == 0) refuse("a learned variance");
   if (variance.rfind("fixed_large", 0) == 0) log::warn(path, ": variance_type ", variance, " is not kept: sample with --sampler ddpm --variance beta");

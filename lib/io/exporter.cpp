@@ -83,14 +83,20 @@ void refuse_existing(const ExportOptions& options, const Manifest& input) {
   }
 }
 
-AtomicFolder::AtomicFolder(const std::string& path, bool force) : path_(absolute_path(path)) {
-  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+void refuse_full_folder(const std::string& path, bool force) {
   std::error_code problem;
-  const fs::file_status status = fs::status(path_, problem);
+  const fs::file_status status = fs::status(path, problem);
   if (fs::exists(status) && !fs::is_directory(status)) throw Error(Exit::kUsage, path, "is there and not a folder");
-  if (fs::is_directory(status) && !fs::is_empty(path_, problem) && !force) {
+  if (fs::is_directory(status) && !fs::is_empty(path, problem) && !force) {
     throw Error(Exit::kUsage, path, "is a folder that is not empty", "name another, or add to it with --force");
   }
+}
+
+AtomicFolder::AtomicFolder(const std::string& path, bool force) : path_(absolute_path(path)) {
+  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+  refuse_full_folder(path_, force);
+  std::error_code problem;
+  if (fs::is_symlink(path_, problem) && fs::is_directory(path_, problem)) path_ = fs::canonical(path_).string();  // a folder cannot be renamed onto a link
   temporary_ = claim_temporary(path_);
   fs::remove_all(temporary_, problem);
   if (fs::create_directory(temporary_, problem)) return;

@@ -16,6 +16,7 @@ struct ExportOptions {
   std::string layout = "nchw";   ///< npy, npz: order of image axes, nchw or nhwc
   int64_t limit = 0;             ///< png, npy, npz, csv, fasta: the first items only; 0 = all
   bool compress = false;         ///< npz: deflate
+  bool dry_run = false;          ///< check, and write nothing
 };
 
 /// One row of the registry. run() takes what it needs from the input's lineage and writes options.path whole or not at all.
@@ -37,8 +38,11 @@ void refuse_options(const std::string& name, const ExportOptions& options, const
 /// Throws Error(kUsage) if a file is there already, unless options.force; always if it is the input's, or one that the input was made from.
 void refuse_existing(const ExportOptions& options, const Manifest& input);
 
+/// Throws Error(kUsage) if `path` is there and no folder, or has content and not `force`.
+void refuse_full_folder(const std::string& path, bool force);
+
 /// A folder that appears under its name only when it is whole. An existing empty folder counts as absent; one with content
-/// is refused (kUsage) unless `force`, then the new files are moved into it.
+/// is refused (kUsage) unless `force`, then the new files are moved into it. A link to a folder stands for that folder.
 class AtomicFolder {
  public:
   AtomicFolder(const std::string& path, bool force);

@@ -251,8 +251,11 @@ void write_png(const std::string& path, const uint8_t* pixels, int64_t channels,
 Image resize_and_crop(const Image& image, int64_t height, int64_t width) {
   const double scale = std::min(static_cast<double>(image.height) / static_cast<double>(height),
                                 static_cast<double>(image.width) / static_cast<double>(width));
-  const double top = (static_cast<double>(image.height) - scale * static_cast<double>(height)) / 2;
-  const double left = (static_cast<double>(image.width) - scale * static_cast<double>(width)) / 2;
+  const auto begin = [scale](int64_t source, int64_t target) {
+    const double margin = (static_cast<double>(source) - scale * static_cast<double>(target)) / 2;
+    return scale == 1 ? std::floor(margin) : margin;  // where nothing is scaled, pixels stay as they are
+  };
+  const double top = begin(image.height, height), left = begin(image.width, width);
   std::vector<Taps> across, down;
   for (int64_t x = 0; x < width; ++x) across.push_back(taps_of(x, left, scale, image.width));
   for (int64_t y = 0; y < height; ++y) down.push_back(taps_of(y, top, scale, image.height));

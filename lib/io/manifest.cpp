@@ -107,6 +107,7 @@ std::optional<Manifest> opened(const Manifest& reference) {
   std::error_code ignored;
   if (path.empty() || !fs::is_regular_file(path, ignored)) return std::nullopt;
   verify_digest(reference);
+  if (path.ends_with(".npz")) return std::nullopt;  // statistics of another program, which do not say what they are
   return Manifest::read(path);
 }
 

@@ -52,7 +52,8 @@ Interval share_interval(double share, int64_t n) {
   const double count = static_cast<double>(n), z2 = kZ * kZ;
   const double centre = (share + z2 / (2 * count)) / (1 + z2 / count);
   const double half = kZ / (1 + z2 / count) * std::sqrt(share * (1 - share) / count + z2 / (4 * count * count));
-  return {std::sqrt(share * (1 - share) / count), std::max(0.0, centre - half), std::min(1.0, centre + half)};
+  // centre and half are equal at 0, and add to 1 at 1, but for their rounding
+  return {std::sqrt(share * (1 - share) / count), share == 0 ? 0 : std::max(0.0, centre - half), share == 1 ? 1 : std::min(1.0, centre + half)};
 }
 
 double jackknife_variance(const Tensor& without) {

@@ -131,7 +131,12 @@ io::Json ClassCoverageResult::to_json(const std::vector<std::string>& names) con
     entry.update({{"count", one.count}, {"share", or_null(inside > 0, one.share)}, {"distance", or_null(one.count >= 2, one.distance)}});
     out["classes"].push_back(std::move(entry));
   }
-  if (inside > 2) add_interval(out, "normalised_entropy", normal_interval(entropy, entropy_error));
+  if (inside > 2) {
+    Interval range = normal_interval(entropy, entropy_error);
+    range.low = std::max(0.0, range.low);
+    range.high = std::min(1.0, range.high);
+    add_interval(out, "normalised_entropy", range);
+  }
   if (distance_error) add_interval(out, "class_distance", normal_interval(distance, *distance_error));
   return out;
 }

@@ -37,6 +37,12 @@ Gaussian checked(Tensor mean, Tensor covariance, int64_t n, const std::string& w
   if (!at::allclose(covariance, covariance.t(), 1e-5, 1e-8 * covariance.abs().max().item<double>())) {
     throw Error(Exit::kBadInput, where, "sigma is not symmetric, so it is no covariance");
   }
+  if (std::get<1>(at::linalg_cholesky_ex(covariance, false, false)).item<int>() != 0) {  // singular at best
+    const Tensor values = at::linalg_eigvalsh(covariance);
+    if (values[0].item<double>() < -1e-6 * values[-1].item<double>()) {
+      throw Error(Exit::kBadInput, where, cat("sigma has the negative eigenvalue ", values[0].item<double>(), ", so it is no covariance"));
+    }
+  }
   Gaussian out;
   out.mean = std::move(mean);
   out.covariance = std::move(covariance);
@@ -128,6 +134,12 @@ std::optional<io::Manifest> Extractor::find_kept(const io::Manifest& input, cons
     }
   }
   return std::nullopt;
+}
+
+void Extractor::refuse_other_network(const io::Manifest& items) const {
+  if (items.kind() != "features") return;
+  const std::string name = items.json().value("extractor", io::Json::object()).value("name", std::string("unknown"));
+  if (name != spec_) throw Error(Exit::kUsage, "--features", cat(items.label(), " holds features already, made by ", name), "leave it out, or give the items");
 }
 
 Features Extractor::features(const io::Manifest& items) {

@@ -25,6 +25,8 @@ class Extractor {
   /// its resize and input modes, and of enough items for the limit. One whose file is gone or has changed is passed over with a
   /// warning. The items themselves are not opened, nor is the network loaded.
   std::optional<io::Manifest> find_kept(const io::Manifest& input, const io::Manifest& items);
+  /// Throws Error(kUsage) if `items` are features that another network made than the one that the user named.
+  void refuse_other_network(const io::Manifest& items) const;
   /// Of a samples or dataset artefact; a features artefact is read (the first `limit` rows), and must then hold rows.
   Features features(const io::Manifest& items);
   /// Of a features artefact that holds only `mu` and `sigma`; std::nullopt if it is no such thing.

@@ -32,11 +32,14 @@ struct Factor {
 
 /// By Cholesky; by eigenvectors if S is not positive definite.
 Factor factor(const Tensor& covariance) {
+  const double rounding = static_cast<double>(covariance.size(0)) * std::numeric_limits<double>::epsilon();
   const auto [lower, info] = at::linalg_cholesky_ex(covariance, false, false);
-  if (info.item<int>() == 0) return {lower.t(), covariance.size(0), true};
+  if (info.item<int>() == 0 && (covariance.size(0) == 0 || lower.diagonal().min().square().item<double>() > rounding * covariance.diagonal().max().item<double>())) {
+    return {lower.t(), covariance.size(0), true};
+  }
   const auto [values, vectors] = at::linalg_eigh(covariance);
   const double largest = values.numel() ? values[-1].item<double>() : 0;
-  const double cut = largest * static_cast<double>(values.numel()) * std::numeric_limits<double>::epsilon();
+  const double cut = largest * rounding;
   const Tensor keep = values > std::max(cut, 0.0);
   const Tensor kept = values.masked_select(keep).sqrt();
   return {kept.unsqueeze(1) * vectors.t().index({keep}), kept.numel(), false};

@@ -45,8 +45,8 @@ InceptionScoreResult inception_score(const Tensor& probabilities, const Inceptio
   out.classes = p.size(1);
   out.splits = options.splits;
   if (options.splits < 1 || out.n < options.splits) {
-    throw Error(Exit::kBadNumbers, "inception-score", cat(out.n, " items in ", options.splits, " splits"),
-                "lower --inception-score.splits");
+    throw NotApplicable(Exit::kBadNumbers, "inception-score", cat(out.n, " items in ", options.splits, " splits"),
+                        "lower --inception-score.splits");
   }
   out.value = check_finite(score_of(p), "inception-score");
   out.standard_error = standard_error_of(p);

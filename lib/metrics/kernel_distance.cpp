@@ -148,15 +148,18 @@ KernelDistanceResult kernel_distance(const Tensor& x, const Tensor& y, const Ker
                          draw_subsets(y.size(0), options.subsets, size, options.seed, subset_of::kReference), options);
 }
 
+Interval KernelDistanceResult::interval() const {
+  const double of_subsets = subset_std * subset_std / static_cast<double>(subsets - 1);
+  return normal_interval(value, std::sqrt(standard_error * standard_error + of_subsets));
+}
+
 io::Json KernelDistanceResult::to_json() const {
   io::Json out{{"value", value}};
-  if (has_full) {
-    add_interval(out, interval());
-    out["full"] = full;
-  }
+  if (has_full && subsets > 1) add_interval(out, interval());
+  if (has_full) out["full"] = full;
   out.update({{"subset_std", subset_std}, {"subset_stderr", subset_stderr}, {"subsets", subsets},
               {"subset_size", subset_size}, {"n", n}, {"n_reference", n_reference}, {"d", d}});
-  if (has_full) add_interval(out, "full", interval());
+  if (has_full) add_interval(out, "full", full_interval());
   return out;
 }
 

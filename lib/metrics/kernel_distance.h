@@ -19,7 +19,10 @@ struct KernelDistanceResult {
   bool has_full = false;     ///< unless options.items is 0
   double full = 0;           ///< the unbiased estimate on all items, or options.items of a side drawn at random
   double standard_error = 0; ///< of `full`, delete-one jackknife over the items of both sides: what more items would reduce
-  Interval interval() const { return normal_interval(full, standard_error); }
+  Interval full_interval() const { return normal_interval(full, standard_error); }
+  /// Of `value`, at least 2 subsets: given the items, the mean over subsets scatters about `full` by s^2 / S, s of the subsets drawn, and
+  /// `full` itself as its standard error says.
+  Interval interval() const;
   int64_t n = 0, n_reference = 0, d = 0, subsets = 0, subset_size = 0;
   io::Json to_json() const;
 };

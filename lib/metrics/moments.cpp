@@ -20,6 +20,26 @@ constexpr int64_t kBlock = 1024;
               cat("give at least ", needed));
 }
 
+/// Products in single precision carry noise of about 1e-7 of the largest variance, and fid takes roots of what is small. Whether the
+/// smallest part of a covariance stands above that: the squares on the diagonal of its Cholesky factor, without constant columns.
+bool stands_above_float32(const Tensor& covariance) {
+  const Tensor index = at::nonzero(covariance.diagonal() > 0).squeeze(1);
+  if (index.numel() == 0) return true;
+  const bool whole = index.numel() == covariance.size(0);
+  const Tensor varying = whole ? covariance : covariance.index_select(0, index).index_select(1, index);
+  const auto [lower, info] = at::linalg_cholesky_ex(varying, false, false);
+  if (info.item<int>() != 0) return false;
+  return lower.diagonal().min().square().item<double>() > 1e-6 * varying.diagonal().max().item<double>();
+}
+
+Gaussian fitted(Moments& moments, int64_t n) {
+  Gaussian out;
+  out.n = n;
+  out.mean = moments.mean();
+  out.covariance = moments.covariance();
+  return out;
+}
+
 }  // namespace
 
 Moments::Moments(int64_t d) : d_(d) {}
@@ -88,9 +108,11 @@ Gaussian fit_gaussian(const Tensor& features) {
   }
   Moments moments(d);
   moments.add(features);
-  out.mean = moments.mean();
-  out.covariance = moments.covariance();
-  return out;
+  out = fitted(moments, n);
+  if (features.scalar_type() == at::kDouble || stands_above_float32(out.covariance)) return out;
+  Moments exact(d);
+  for (int64_t first = 0; first < n; first += kBlock) exact.add(features.slice(0, first, first + kBlock).to(at::kDouble));
+  return fitted(exact, n);
 }
 
 }  // namespace plumb::metrics

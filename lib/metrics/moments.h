@@ -39,7 +39,8 @@ struct Gaussian {
   Tensor full_covariance() const;
 };
 
-/// features [N,d], N >= 2 (else Error(kBadNumbers)), finite.
+/// features [N,d], N >= 2 (else Error(kBadNumbers)), finite. Products are in float32, or in float64 where the smallest variance would be
+/// lost in their rounding.
 Gaussian fit_gaussian(const Tensor& features);
 
 /// The items behind a fit, where they are known: what the standard errors of distances between fits are made from.

@@ -19,6 +19,7 @@ std::vector<std::string> metrics_of(const std::string& option) {
                                                                             {"bootstrap", {"vendi"}},
                                                                             {"metric", metric_names()},
                                                                             {"per-class", {"pairwise", "sequences", "vendi"}},
+                                                                            {"seed", {"fid", "kid", "sequences", "spectral", "vendi"}},
                                                                             {"subspace", {"subspace"}}};
   for (const auto& [name, metrics] : others) {
     if (option == name) return metrics;

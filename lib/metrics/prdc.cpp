@@ -107,7 +107,7 @@ void check_count(int64_t n, const std::string& who, const std::vector<std::pair<
     most = std::max(most, k);
   }
   if (binding.empty()) return;
-  throw Error(Exit::kBadNumbers, "prdc", cat(who, ": ", n, " items for ", most, " neighbours"), "give more, or lower " + join(binding, " and "));
+  throw NotApplicable(Exit::kBadNumbers, "prdc", cat(who, ": ", n, " items for ", most, " neighbours"), "give more, or lower " + join(binding, " and "));
 }
 
 }  // namespace
@@ -138,7 +138,9 @@ PrdcResult prdc(const Tensor& samples, const Tensor& reference, const PrdcOption
       const Tensor& radius = ball == Ball::kPrecision ? precision_radius : ball == Ball::kDensity ? density_radius : sample_radius;
       const int64_t owner = ball == Ball::kRecall ? close[p].sample : close[p].item;
       const double distance = exact.const_data_ptr<double>()[p];
-      if (distance < radius.const_data_ptr<double>()[owner]) hits.note(close[p].sample, close[p].item, ball);
+      const double reach = radius.const_data_ptr<double>()[owner];
+      const bool inside = ball == Ball::kDensity ? distance < reach || distance == 0 : distance <= reach;
+      if (inside) hits.note(close[p].sample, close[p].item, ball);
     }
   });
   const auto share = [](const Tensor& hit) { return hit.to(at::kDouble).mean().item<double>(); };

@@ -289,12 +289,15 @@ double parse_order(const std::string& order) {
   return q;
 }
 
+/// Beside 1 the general form cancels; the score changes by less than its rounding there.
+static bool is_shannon(double order) { return std::abs(order - 1) < 1e-7; }
+
 double vendi_of_spectrum(const Tensor& eigenvalues, double order) {
   const Tensor values = eigenvalues.to(at::kDouble);
   const Tensor p = values.masked_select(values > cut_of(values));
   if (std::isinf(order)) return 1 / values.max().item<double>();
-  if (order == 1) return std::exp(-at::xlogy(p, p).sum().item<double>());
-  return std::pow(p.pow(order).sum().item<double>(), 1 / (1 - order));
+  if (is_shannon(order)) return std::exp(-at::xlogy(p, p).sum().item<double>());
+  return std::exp(at::logsumexp(order * p.log(), 0).item<double>() / (1 - order));  // p^q itself may underflow
 }
 
 Tensor vendi_gradient(const Tensor& eigenvalues, double order) {
@@ -302,8 +305,9 @@ Tensor vendi_gradient(const Tensor& eigenvalues, double order) {
   const double score = vendi_of_spectrum(values, order), cut = cut_of(values);
   if (std::isinf(order)) return at::where(values == values.max(), -score * score, at::zeros_like(values));
   const Tensor safe = values.clamp_min(cut);
-  const Tensor slope = order == 1 ? -score * safe.log()
-                                  : safe.pow(order - 1) * (score * order / (1 - order) / values.masked_select(values > cut).pow(order).sum().item<double>());
+  const Tensor log_sum = at::logsumexp(order * values.masked_select(values > cut).log(), 0);
+  const Tensor slope = is_shannon(order) ? -score * safe.log()
+                                         : ((order - 1) * safe.log() - log_sum).exp() * (score * order / (1 - order));
   return at::where(values > cut, slope, at::zeros_like(values));
 }
 

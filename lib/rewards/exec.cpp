@@ -67,7 +67,7 @@ class Exec : public Reward {
     using End = ProgramResult::End;
     switch (result.end) {
       case End::kTimeOut:
-        throw Error(Exit::kFailed, subject_, cat("no answer within ", timeout_s_, " s"), "raise --timeout");
+        throw Error(Exit::kFailed, subject_, cat("no answer within ", timeout_s_, " s"), "raise --reward-timeout (of score: --timeout)");
       case End::kStopped:
         throw Error(Exit::kTryAgain, subject_, "killed, since a stop was asked for", "run the same command again");
       case End::kTooMuchOutput: throw Error(Exit::kFailed, subject_, "prints without end", "one number an item is wanted");

@@ -45,7 +45,7 @@ complete -c plumb -n '__fish_seen_subcommand_from diversity' -l memorisation.rat
 complete -c plumb -n '__fish_seen_subcommand_from diversity' -l memorisation.list -r -f -d 'how many of the closest pairs to name'
 complete -c plumb -n '__fish_seen_subcommand_from diversity' -l sequences.k -r -f -d 'letters of the words that are compared with the reference\'s'
 complete -c plumb -n '__fish_seen_subcommand_from diversity' -l sequences.edit-pairs -r -f -d 'pairs of sequences, at most, whose edit distance is taken; 0 = none'
-complete -c plumb -n '__fish_seen_subcommand_from diversity' -l subspace -r -d 'metric subspace: the true subspace, an array A [D,d] of orthonormal columns, in an NPZ archive or a table with columns A1, A2, ...'
+complete -c plumb -n '__fish_seen_subcommand_from diversity' -l subspace -r -d 'metric subspace: the true subspace, an array A [D,d] whose columns span it, in an NPZ archive or a table with columns A1, A2, ...'
 complete -c plumb -n '__fish_seen_subcommand_from diversity' -l class-coverage.classes -r -f -d 'metric class-coverage: the wanted classes, by name or number, comma-separated; by default all'
 complete -c plumb -n '__fish_seen_subcommand_from diversity' -l class-coverage.classifier -r -d 'metric class-coverage: the classifier that says of which class an item is; by default the feature network'
 complete -c plumb -n '__fish_seen_subcommand_from diversity' -l seed -r -f -d 'seed of the resamples'

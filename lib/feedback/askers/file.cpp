@@ -41,7 +41,7 @@ class Prepared : public Asker {
   Answer turned(const LoggedAnswer& given, const std::vector<int64_t>& items) const {
     Answer answer = given.answer;
     answer.ms = -1;
-    if (mode_ == Mode::kPairs && given.items != items) answer.y = -answer.y;
+    if (mode_ == Mode::kPairs && answer.y != 0 && given.items != items) answer.y = -answer.y;
     if (mode_ == Mode::kRank && !answer.skip) {
       for (size_t k = 0; k < items.size(); ++k) {
         const auto at = std::find(given.items.begin(), given.items.end(), items[k]) - given.items.begin();

@@ -133,7 +133,7 @@ class Oracle : public Asker {
     if (mode == Mode::kPairs) {
       const double by = standing(items[0]) - standing(items[1]);
       answer.y = columns_.size() > 1 ? pareto_preference(values(items[0]), values(items[1])) : by > 0 ? 1 : by < 0 ? -1 : 0;
-      if (errs_between(items[0], items[1])) answer.y = -answer.y;
+      if (answer.y != 0 && errs_between(items[0], items[1])) answer.y = -answer.y;  // a tie has no sign, not even in its bits
     } else if (mode == Mode::kRank) {
       answer.ranks = ranks(items);
     } else {

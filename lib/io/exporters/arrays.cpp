@@ -88,6 +88,7 @@ void export_statistics(const Manifest& features, const ExportOptions& options) {
   if (!file.has("mu") || !file.has("sigma")) {
     throw Error(Exit::kBadInput, features.label(), "holds features without statistics", "make them with evaluate-fid --save-stats");
   }
+  if (options.dry_run) return;
   write_npz(options.path, {{"mu", npy_bytes(file.info("mu").shape, file.read_f64("mu"))},
                            {"sigma", npy_bytes(file.info("sigma").shape, file.read_f64("sigma"))}}, options.compress);
 }
@@ -98,6 +99,7 @@ void export_npy(const Manifest& input, const ExportOptions& options) {
   refuse_options("npy", options, {"layout", "limit"});
   refuse_existing(options, input);
   const ItemArray items(items_of(input), options);
+  if (options.dry_run) return;
   AtomicFile target(options.path);
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(std::fopen(target.temporary().c_str(), "wb"), std::fclose);
   const auto put = [&](const char* data, size_t size) {
@@ -116,6 +118,7 @@ void export_npz(const Manifest& input, const ExportOptions& options) {
   if (input.kind() == "features") return export_statistics(input, options);
   const ItemArray items(items_of(input), options);
   if (items.bytes() >= kZipLimit) throw Error(Exit::kUsage, "--to", "npz is for less than 4 GiB of items", "use --to npy, or --limit");
+  if (options.dry_run) return;
   std::string bytes;
   bytes.reserve(static_cast<size_t>(items.bytes()));
   items.each_piece([&](const char* data, size_t size) { bytes.append(data, size); });

@@ -25,6 +25,7 @@ void export_csv(const Manifest& input, const ExportOptions& options) {
     const std::vector<Column> elements = element_columns(items);
     columns.insert(columns.begin(), elements.begin(), elements.end());
   }
+  if (options.dry_run) return;
   std::string line = "index";
   for (const Column& column : columns) line += "," + quoted(column.name);
   TextFile file(options.path);

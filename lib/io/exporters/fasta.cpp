@@ -28,6 +28,7 @@ void export_fasta(const Manifest& input, const ExportOptions& options) {
   columns.push_back(letters_column(items));
   const int64_t count = export_count(items, options.limit);
   const size_t digits = std::max<size_t>(6, std::to_string(count - 1).size());
+  if (options.dry_run) return;
   TextFile file(options.path);
   each_item(columns, count, [&](int64_t i, const std::vector<std::string>& cells) {
     const std::string index = std::to_string(i);

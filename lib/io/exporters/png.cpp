@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "core/error.h"
 #include "core/progress.h"
@@ -22,6 +23,18 @@ std::string class_folder(const Manifest& items, int64_t label) {
   std::replace(name.begin(), name.end(), '/', '_');
   const bool usable = !name.empty() && name[0] != '.' && name.size() < 200 && name.find('\0') == std::string::npos;
   return usable ? name : std::to_string(label);
+}
+
+/// Two classes in one folder would come back as one.
+void refuse_shared_folders(const Manifest& items) {
+  std::map<std::string, int64_t> seen;
+  const Json classes = items.json().value("classes", Json::array());
+  for (int64_t label = 0; label < static_cast<int64_t>(classes.size()); ++label) {
+    const auto [at, is_new] = seen.emplace(class_folder(items, label), label);
+    if (is_new) continue;
+    throw Error(Exit::kBadInput, items.label(), cat("its classes ", at->second, " and ", label, " would share the folder '", at->first, "'"),
+                "leave out --by-class, or give other --class-names to ingest");
+  }
 }
 
 /// "000042.png"
@@ -49,8 +62,11 @@ void export_png(const Manifest& input, const ExportOptions& options) {
   }
   const H5Reader file = open_artefact(items);
   if (options.by_class && !file.has("label")) throw Error(Exit::kBadInput, items.label(), "has no labels", "leave out --by-class");
+  if (options.by_class) refuse_shared_folders(items);
   const int64_t count = export_count(items, options.limit);
   const size_t digits = std::max<size_t>(6, std::to_string(count - 1).size());
+  refuse_full_folder(options.path, options.force);
+  if (options.dry_run) return;
   AtomicFolder folder(options.path, options.force);
   Progress progress("images", count);
   std::vector<uint8_t> pixels(static_cast<size_t>(space.numel()));

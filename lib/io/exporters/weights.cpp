@@ -119,6 +119,10 @@ void write_diffusers_pipeline(const Manifest& model, const std::string& folder) 
 void export_diffusers(const Manifest& input, const ExportOptions& options) {
   refuse_options("diffusers", options, {});
   const Manifest model = input.need("model");
+  if (is_adapter(model)) read_lora(model, "diffusers");  // what is refused leaves no folder
+  else diffusers_scheduler_config(model);
+  refuse_full_folder(options.path, options.force);
+  if (options.dry_run) return;
   AtomicFolder folder(options.path, options.force);
   if (is_adapter(model)) write_diffusers_lora(model, folder.temporary());
   else write_diffusers_pipeline(model, folder.temporary());
@@ -136,6 +140,8 @@ void export_peft(const Manifest& input, const ExportOptions& options) {
     tensors.add("base_model.model." + adapter.module + ".lora_A.weight", adapter.a_shape, std::move(adapter.a));
     tensors.add("base_model.model." + adapter.module + ".lora_B.weight", adapter.b_shape, std::move(adapter.b));
   }
+  refuse_full_folder(options.path, options.force);
+  if (options.dry_run) return;
   AtomicFolder folder(options.path, options.force);
   tensors.write(folder.temporary() + "/adapter_model.safetensors", {{"format", "pt"}});
   write_file(folder.temporary() + "/adapter_config.json", config.dump(2) + "\n");
@@ -154,6 +160,7 @@ void export_kohya(const Manifest& input, const ExportOptions& options) {
     tensors.add(stem + ".lora_down.weight", adapter.a_shape, std::move(adapter.a));
     tensors.add(stem + ".lora_up.weight", adapter.b_shape, std::move(adapter.b));
   }
+  if (options.dry_run) return;
   tensors.write(options.path, {{"ss_network_module", "networks.lora"}, {"ss_network_dim", std::to_string(lora.rank)},
                                {"ss_network_alpha", cat(lora.alpha)}});
 }
@@ -164,6 +171,7 @@ void export_torchscript(const Manifest& input, const ExportOptions& options) {
   const Manifest model = input.need("model");
   const H5Reader file = open_artefact(model);
   if (!file.has("torchscript")) throw Error(Exit::kBadInput, model.label(), "is not a TorchScript model", "--to diffusers, if it is a UNet");
+  if (options.dry_run) return;
   const std::vector<uint8_t> bytes = file.read_u8("torchscript");
   log::warn("trained weights are not in this file: it is the TorchScript module as it was given");
   write_file(options.path, std::string(bytes.begin(), bytes.end()));

@@ -1,4 +1,4 @@
-// A folder of PNG and JPEG files, whole or cut into tiles. The class is the sub-folder, in sorted order, or comes from a CSV of
+// A folder of PNG and JPEG files, whole or cut into tiles. The class is the sub-folder, in sorted order (of numbers, if all are), or comes from a CSV of
 // file,label.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
@@ -26,16 +26,27 @@ bool is_image_name(const fs::path& path) {
   return suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg";
 }
 
-/// Image files below `root`, relative to it, sorted bytewise. Links to folders are not followed.
+/// Whether the folder at `path` is one of those that `path` leads through from `root`: a link back.
+bool leads_back(const fs::path& root, const fs::path& path) {
+  std::error_code problem;
+  const fs::path here = fs::canonical(path, problem);
+  for (fs::path above = path.parent_path(); !problem; above = above.parent_path()) {
+    if (fs::canonical(above, problem) == here) return true;
+    if (above == root || above.empty() || above == above.parent_path()) return false;
+  }
+  return true;  // cannot be followed
+}
+
+/// Image files below `root`, relative to it, sorted bytewise. Links are followed.
 std::vector<std::string> images_below(const std::string& root) {
   std::vector<std::string> files;
   std::error_code problem;
-  fs::recursive_directory_iterator at(root, problem);
+  fs::recursive_directory_iterator at(root, fs::directory_options::follow_directory_symlink, problem);
   if (problem) throw Error(Exit::kBadInput, root, problem.message());
   for (; at != fs::recursive_directory_iterator(); at.increment(problem)) {
     if (problem) throw Error(Exit::kBadInput, root, problem.message());
     const std::string name = at->path().filename().string();
-    if (name[0] == '.') {
+    if (name[0] == '.' || (at->is_symlink() && at->is_directory(problem) && leads_back(root, at->path()))) {
       at.disable_recursion_pending();
     } else if (is_image_name(at->path()) && at->is_regular_file(problem)) {
       files.push_back(at->path().lexically_relative(root).string());
@@ -227,10 +238,13 @@ class FolderImporter : public Importer {
                   "move them, or give --labels FILE.csv or none");
     }
     names_.assign(folders.begin(), folders.end());
-    for (const std::string& file : files_) {
-      const auto at = std::lower_bound(names_.begin(), names_.end(), file.substr(0, file.find('/')));
-      labels_.push_back(at - names_.begin());
+    const auto plain = [](const std::string& name) { return name.size() < 10 && name.find_first_not_of("0123456789") == std::string::npos; };
+    if (std::all_of(names_.begin(), names_.end(), plain)) {
+      std::stable_sort(names_.begin(), names_.end(), [](const std::string& a, const std::string& b) { return std::stoll(a) < std::stoll(b); });
     }
+    std::map<std::string, int64_t> numbers;
+    for (const std::string& name : names_) numbers.emplace(name, static_cast<int64_t>(numbers.size()));
+    for (const std::string& file : files_) labels_.push_back(numbers.at(file.substr(0, file.find('/'))));
   }
 
   void label_by_csv() {
@@ -245,7 +259,7 @@ class FolderImporter : public Importer {
       if (fields.size() != 2)
         throw Error(Exit::kBadInput, csv_, cat("line ", number, " has ", fields.size(), " fields, not file,label"));
       const fs::path file(fields[0]);
-      if (seen.empty() && texts.empty() && !is_image_name(file)) continue;  // a heading
+      if (number == 1 && !is_image_name(file) && !fs::exists(fs::path(root_) / file)) continue;  // a heading
       const fs::path tidy = file.lexically_normal();
       if (file.is_absolute() || *tidy.begin() == "..")
         throw Error(Exit::kBadInput, csv_, cat("line ", number, " leaves the folder: ", fields[0]));
@@ -253,6 +267,7 @@ class FolderImporter : public Importer {
         throw Error(Exit::kBadInput, csv_, cat("line ", number, " names a missing image: ", fields[0]));
       if (!seen.insert(tidy.string()).second)
         throw Error(Exit::kBadInput, csv_, cat("line ", number, " names ", fields[0], " again"));
+      if (trim(fields[1]).empty()) throw Error(Exit::kBadInput, csv_, cat("line ", number, " has no label"), "give one, or leave the line out");
       files_.push_back(tidy.string());
       texts.push_back(trim(fields[1]));
     }

@@ -346,7 +346,7 @@ class TableSource : public RecordSource {
   void number_classes(const ImportOptions& options) {
     TableRows rows(options);
     while (rows.next()) {
-      if (rows.label().empty()) continue;
+      if (is_missing(rows.label())) continue;
       classes_.emplace(rows.label(), 0);
       if (classes_.size() > kMostClasses) {
         throw Error(Exit::kBadInput, rows.path(), cat("has more than ", kMostClasses, " classes"), "name the right --label-column");

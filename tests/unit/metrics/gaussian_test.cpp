@@ -155,6 +155,24 @@ TEST_SUITE("frechet") {
     CHECK(padded.rank == 12);
     CHECK(padded.value == doctest::Approx(frechet_distance(fit_gaussian(y * 2), b).value).epsilon(1e-12));
   }
+  TEST_CASE("more items than dimensions and yet singular, as of a model that collapsed: equals the distance from exact products") {
+    const Tensor few = features(31, 30, 60, 5).repeat({10, 1});  // 300 items in 60 dimensions, of rank 29
+    const Tensor many = features(32, 400, 60, 5);
+    const Gaussian collapsed = fit_gaussian(few);
+    CHECK((collapsed.covariance - fit_gaussian(float64(few)).covariance).abs().max().item<double>() < 1e-12);
+    const Gaussian rows = [&] {  // the same covariance by its factor, from the 30 alone
+      Gaussian g;
+      const Tensor x = float64(few.slice(0, 0, 30));
+      g.mean = x.mean(0);
+      g.rows = (x - g.mean) * std::sqrt(10.0 / 299.0);
+      g.n = 30;
+      return g;
+    }();
+    const FrechetOptions allowed{.allow_rank_deficient = true};
+    const FrechetResult want = frechet_distance(rows, fit_gaussian(float64(many)), allowed), got = frechet_distance(collapsed, fit_gaussian(many), allowed);
+    CHECK(got.value == doctest::Approx(want.value).epsilon(1e-6));
+    CHECK(got.rank == 29);
+  }
   TEST_CASE("refuses too few items and unequal dimensions") {
     const Gaussian few = fit_gaussian(features(1, 16, 16)), many = fit_gaussian(features(2, 17, 16));
     CHECK(exit_of([&] { frechet_distance(few, many); }) == Exit::kBadNumbers);

@@ -100,7 +100,7 @@ TEST_SUITE("prdc") {
     options.precision_k = options.density_k = 1;
     const PrdcResult r = prdc(points({0.25, 0.5, 80.5}), points({0, 1, 2, 9}), options);
     CHECK(r.precision == doctest::Approx(2.0 / 3));   // 80.5 is outside all
-    CHECK(r.recall == doctest::Approx(3.0 / 4));     // the ball of 80.5 holds 1, 2 and 9; 0 lies on the edge of that of 0.25
+    CHECK(r.recall == 1);                             // the ball of 80.5 holds 1, 2 and 9; 0 lies on the edge of that of 0.25
     CHECK(r.density == doctest::Approx(4.0 / 3));     // 0.25 and 0.5 each in the balls of 0 and 1
     CHECK(r.coverage == doctest::Approx(2.0 / 4));
   }
@@ -143,13 +143,13 @@ TEST_SUITE("prdc") {
     const auto share = [](const Tensor& hit) { return hit.to(at::kDouble).mean().item<double>(); };
     const Tensor dense = xy < radius(yy, 5);
     const PrdcResult r = prdc(x, y);
-    CHECK(r.precision == share((xy < radius(yy, 3)).any(1)));
-    CHECK(r.recall == share((xy < radius(xx, 3).unsqueeze(1)).any(0)));
+    CHECK(r.precision == share((xy <= radius(yy, 3)).any(1)));
+    CHECK(r.recall == share((xy <= radius(xx, 3).unsqueeze(1)).any(0)));
     CHECK(r.coverage == share(dense.any(0)));
     CHECK(r.density == doctest::Approx(dense.sum().item<double>() / 5 / 1100).epsilon(1e-12));
     CHECK(r.density_deviation == doctest::Approx(dense.sum(1).to(at::kDouble).std(0, true).item<double>() / 5).epsilon(1e-12));
   }
-  TEST_CASE("identical sets give 1, distant sets 0, exactly: the radius itself is outside") {
+  TEST_CASE("identical sets give 1, distant sets 0, exactly: the radius itself is outside for density") {
     const Tensor x = features(11, 200, 8);
     const PrdcResult same = prdc(x, x.clone());
     CHECK(same.precision == 1);
@@ -159,6 +159,27 @@ TEST_SUITE("prdc") {
     const PrdcResult far = prdc(x, x + 1000);
     CHECK(far.precision + far.recall + far.density + far.coverage == 0);
     CHECK(prdc(x, x).density == doctest::Approx(1).epsilon(1e-12));
+  }
+  TEST_CASE("copies: balls of no size hold the copies of their centre") {
+    const Tensor x = features(11, 20, 8), copies = x.repeat({6, 1});  // each item six times, k = 3 and 5
+    const PrdcResult same = prdc(copies, copies.clone()), one = prdc(x.slice(0, 0, 10).repeat({6, 1}), copies);
+    CHECK(same.precision == 1);
+    CHECK(same.recall == 1);
+    CHECK(same.coverage == 1);
+    CHECK(same.density == doctest::Approx(6.0 / 5).epsilon(1e-12));
+    CHECK(one.precision == 1);
+    CHECK(one.recall == 0.5);
+    CHECK(one.coverage == 0.5);
+  }
+  TEST_CASE("ties at the edge, as letters have them: inside for precision and recall, outside for density and coverage") {
+    const Tensor corners = at::tensor({0, 0, 0, 1, 1, 0, 1, 1}, at::kDouble).view({4, 2});  // a square: two neighbours at 1, one at the root of 2
+    PrdcOptions options;
+    options.precision_k = options.density_k = 1;  // all radii are 1
+    const PrdcResult r = prdc(corners.slice(0, 0, 3), corners.slice(0, 1, 4), options);
+    CHECK(r.precision == 1);
+    CHECK(r.recall == 1);
+    CHECK(r.density == doctest::Approx(2.0 / 3));   // the two that are on both sides, each in its own ball
+    CHECK(r.coverage == doctest::Approx(2.0 / 3));
   }
   TEST_CASE("refuses fewer items than neighbours") {
     CHECK(exit_of([] { prdc(features(1, 3, 2), features(2, 50, 2)); }) == Exit::kBadNumbers);

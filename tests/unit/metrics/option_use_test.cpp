@@ -43,7 +43,9 @@ TEST_SUITE("options of metrics") {
     CHECK(said({"subspace"}, {"vendi"}) == "--subspace: has no effect without --metric subspace");
     CHECK(said({"per-class"}, {"spectral", "sequences"}).empty());
     CHECK(said({"per-class"}, {"spectral"}) == "--per-class: has no effect without --metric pairwise or sequences or vendi");
-    CHECK(said({"seed", "other.thing", "reference"}, {"prdc"}).empty());
+    CHECK(said({"other.thing", "reference"}, {"prdc"}).empty());
+    CHECK(said({"seed"}, {"prdc", "kid"}).empty());
+    CHECK(said({"seed"}, {"prdc"}) == "--seed: has no effect without --metric fid or kid or sequences or spectral or vendi");
     CHECK(said({}, {}, false).empty());
   }
   TEST_CASE("without a reference") {

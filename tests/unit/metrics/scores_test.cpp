@@ -185,6 +185,16 @@ TEST_SUITE("vendi") {
     CHECK(vendi(at::tensor({0.0, 2.0}, at::kDouble).unsqueeze(1), "rbf", fixed).scores[0].value ==
           doctest::Approx(2 / (1 + std::exp(-2))).epsilon(1e-12));
   }
+  TEST_CASE("orders whose powers underflow, and orders beside 1") {
+    const Tensor p = at::tensor({0.5, 0.3, 0.2}, at::kDouble);
+    CHECK(vendi_of_spectrum(p, 2000) == doctest::Approx(std::pow(2.0, 2000.0 / 1999)).epsilon(1e-12));  // 0.5^2000 alone counts, and is 0 in float64
+    const double shannon = std::exp(-(0.5 * std::log(0.5) + 0.3 * std::log(0.3) + 0.2 * std::log(0.2)));
+    for (const double beside : {1 + 1e-15, 1 - 1e-12, 1 + 1e-9}) CHECK(vendi_of_spectrum(p, beside) == doctest::Approx(shannon).epsilon(1e-8));
+    const double step = 1e-6, q = 2000;  // the gradient, against differences along e0 - e1
+    const Tensor along = at::tensor({step, -step, 0.0}, at::kDouble), slope = vendi_gradient(p, q);
+    const double want = (vendi_of_spectrum(p + along, q) - vendi_of_spectrum(p - along, q)) / (2 * step);
+    CHECK((slope[0] - slope[1]).item<double>() == doctest::Approx(want).epsilon(1e-5));
+  }
   TEST_CASE("items without direction count as one of their own") {
     // 3 of 4 items in one direction, one item of zeros: eigenvalues 3/4 and 1/4.
     const Tensor x = at::tensor({2.0, 5.0, 1.0, 0.0}, at::kDouble).unsqueeze(1).repeat({1, 3});
