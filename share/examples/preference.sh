@@ -69,6 +69,8 @@ literal() {
 literal              literal reference 1000 0
 literal-drawn        literal parity 50 $LEVELS
 literal-drawn-1000   literal parity 1000 $LEVELS
+literal-drawn-100    literal parity 50 100
+literal-50           literal parity 50 0                              # every timestep in learning alone
 ROWS
 }
 SETS=${SETS:-arms errors}
