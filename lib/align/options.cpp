@@ -41,7 +41,7 @@ bool is_tdpo(const FinetuneOptions& o) { return o.method == "tdpo" || o.method =
 double learning_rate(const FinetuneOptions& o) {
   if (is_papa(o))
     return o.lr.value_or(o.papa.preset == "safe" && !o.full ? 1e-3 : 1e-5);
-  return o.lr.value_or(o.method == "drakes" ? 1e-4 : is_tdpo(o) ? 3e-4 : 1e-3);
+  return o.lr.value_or(o.method == "drakes" || o.method == "diffusion-dpo" ? 1e-4 : is_tdpo(o) ? 3e-4 : 1e-3);
 }
 double decay(const FinetuneOptions& o) { return o.weight_decay.value_or(has_path_kl(o) || o.method == "drakes" || is_papa(o) ? 0.0 : 1e-4); }
 double gradient_limit(const FinetuneOptions& o) { return o.grad_clip.value_or(is_papa(o) ? 0.0 : 1.0); }

@@ -147,7 +147,7 @@ inline void describe(OptionTable& t, FinetuneOptions& o) {
         "an optimiser step for whole trajectories, or for each column of permuted steps; auto = columns for tdpo, tdpo-r")
       .one_of({"auto", "trajectories", "columns"});
   t.add("step-order", &o.step_order, "steps of a sample in updates: permuted, or as the chain has them").one_of({"shuffled", "chain"});
-  t.add("lr", &o.lr, "learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4, for drakes 1e-4, for papa and epapa by other presets than safe 1e-5").range(0.0, 1.0);
+  t.add("lr", &o.lr, "learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4, for drakes and diffusion-dpo 1e-4, for papa and epapa by other presets than safe 1e-5").range(0.0, 1.0);
   t.add("weight-decay", &o.weight_decay, "decoupled weight decay; default 1e-4, for braid, drakes, strl, papa and epapa 0").range(0.0, 1.0);
   t.add("grad-clip", &o.grad_clip, "largest global gradient norm; 0 = no clipping; default 1, for papa and epapa 0").range(0.0, 1e9);
   t.add("clip-range", &o.clip_range,

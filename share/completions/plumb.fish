@@ -146,7 +146,7 @@ complete -c plumb -n '__fish_seen_subcommand_from finetune' -l timestep-fraction
 complete -c plumb -n '__fish_seen_subcommand_from finetune' -l max-step-gain -r -f -d 'leave steps that move more standard deviations than this per unit of output (the nearly noiseless last ones of short chains) out of policy gradients and of the monitor\'s KL; 0 = none'
 complete -c plumb -n '__fish_seen_subcommand_from finetune' -l update-order -r -f -a 'auto trajectories columns' -d 'an optimiser step for whole trajectories, or for each column of permuted steps; auto = columns for tdpo, tdpo-r'
 complete -c plumb -n '__fish_seen_subcommand_from finetune' -l step-order -r -f -a 'shuffled chain' -d 'steps of a sample in updates: permuted, or as the chain has them'
-complete -c plumb -n '__fish_seen_subcommand_from finetune' -l lr -r -f -d 'learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4, for drakes 1e-4, for papa and epapa by other presets than safe 1e-5'
+complete -c plumb -n '__fish_seen_subcommand_from finetune' -l lr -r -f -d 'learning rate of AdamW; default 1e-3, for tdpo and tdpo-r 3e-4, for drakes and diffusion-dpo 1e-4, for papa and epapa by other presets than safe 1e-5'
 complete -c plumb -n '__fish_seen_subcommand_from finetune' -l weight-decay -r -f -d 'decoupled weight decay; default 1e-4, for braid, drakes, strl, papa and epapa 0'
 complete -c plumb -n '__fish_seen_subcommand_from finetune' -l grad-clip -r -f -d 'largest global gradient norm; 0 = no clipping; default 1, for papa and epapa 0'
 complete -c plumb -n '__fish_seen_subcommand_from finetune' -l clip-range -r -f -d 'PPO clip range of the ratio; 0 = 1e-4 * 16384 / D for items of D elements: the published 1e-4 of Stable Diffusion\'s latents, as the same trust region for any size'

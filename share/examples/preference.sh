@@ -40,8 +40,8 @@ papa-parity          ask papa --papa.preset parity --papa.passes 10 --papa.repla
 papa-np-0.02         ask papa --papa.alpha-np 0.002                   # a fiftieth of it
 papa-np-cap          ask papa --papa.alpha-np 0.01 --papa.neg-cap 1.5
 d3po-one-sided       pairs d3po --d3po.clip one-sided
-diffusion-dpo        pairs diffusion-dpo
-diffusion-dpo-slow   pairs diffusion-dpo --lr 1e-4                    # a tenth of the default
+diffusion-dpo        pairs diffusion-dpo --lr 1e-3                    # as d3po
+diffusion-dpo-slow   pairs diffusion-dpo --lr 1e-4                    # its default
 ROWS
 }
 # What to ask about: ten of 40.
