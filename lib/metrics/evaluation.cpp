@@ -138,8 +138,16 @@ std::optional<io::Manifest> Extractor::find_kept(const io::Manifest& input, cons
 
 void Extractor::refuse_other_network(const io::Manifest& items) const {
   if (items.kind() != "features") return;
-  const std::string name = items.json().value("extractor", io::Json::object()).value("name", std::string("unknown"));
-  if (name != spec_) throw Error(Exit::kUsage, "--features", cat(items.label(), " holds features already, made by ", name), "leave it out, or give the items");
+  const io::Json extractor = items.json().value("extractor", io::Json::object());
+  const std::string name = extractor.value("name", std::string("unknown"));
+  bool same = name == spec_ || items.json().value("config", io::Json::object()).value("features", std::string()) == spec_;
+  for (const auto& [role, made_of] : items.inputs()) {  // a network has many spellings; that of the items says which it is
+    std::error_code none;
+    if (same || role != "items" || !std::filesystem::exists(made_of.path(), none)) continue;
+    const NetworkIdentity network = identify_feature_network(spec_, whole(made_of).space());
+    same = network.digest.empty() ? network.name == name : network.digest == extractor.value("digest", std::string());
+  }
+  if (!same) throw Error(Exit::kUsage, "--features", cat(items.label(), " holds features already, made by ", name), "leave it out, or give the items");
 }
 
 Features Extractor::features(const io::Manifest& items) {
